@@ -1,0 +1,1 @@
+"""Compiled kernels: pure computation; they import nothing of hfengine."""
