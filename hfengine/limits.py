@@ -1,0 +1,54 @@
+"""Every bound of the engine, on one page. Sizes are counts unless the name says otherwise."""
+
+from typing import Final
+
+MAILBOX_MAX: Final = 8192
+"""Messages an actor may have waiting; what happens at the bound is the mailbox policy's to say."""
+
+RUN_TASKS_MAX: Final = 256
+"""Coroutines one actor may have under way."""
+
+RESTARTS_MAX: Final = 3
+"""Restarts of one actor within RESTART_WINDOW_NS before the engine stays halted."""
+
+RESTART_WINDOW_NS: Final = 60_000_000_000
+
+FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Largest market-data frame looked at; a REST snapshot of 1000 levels is about 50 kB."""
+
+RECORD_LINE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Longest line of a recording."""
+
+PUMP_BATCH_FRAMES: Final = 256
+"""Frames the feed delivers before the loop may look at its selector."""
+
+JOURNAL_BLOCK_BYTES: Final = 64 * 1024
+"""Bytes sealed at once by one SHA-256 of the chain."""
+
+JOURNAL_SEGMENT_BYTES: Final = 64 * 1024 * 1024
+
+JOURNAL_RECORD_BYTES_MAX: Final = 1024 * 1024
+
+JOURNAL_BACKLOG_BYTES: Final = 32 * 1024 * 1024
+"""Unwritten bytes at which the journal counts as stalled and entries halt."""
+
+ORDERS_IN_FLIGHT_MAX: Final = 1
+"""Entries under way per symbol (invariant I3)."""
+
+ORDER_RETRIES_MAX: Final = 3
+"""Attempts at one protective or reducing order before the guardian closes at market."""
+
+QUERY_RETRIES_MAX: Final = 8
+"""Queries after an order whose answer was lost, before it counts as not placed."""
+
+FLATTEN_ROUNDS_MAX: Final = 5
+"""Rounds of cancel, close, read back before `flatten` reports that it is not flat."""
+
+DECISIONS_KEPT: Final = 256
+"""Recent decisions and refusals kept for whoever looks next."""
+
+DECISIONS_SHOWN: Final = 10
+"""Recent decisions and refusals the live view lists."""
+
+FAULTS_SHOWN: Final = 20
+"""Feed faults kept word for word for the summary; the rest are counted."""

@@ -1,0 +1,164 @@
+"""The settings a profile holds: names, units, defaults; `config.py` reads and checks them.
+
+Fractions are plain (0.01 is 1 %), money is USDT, durations carry their unit in the name.
+Infinity switches a cap off.
+"""
+
+from math import inf
+from typing import Literal
+
+from msgspec import Struct, field
+
+
+class Venue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where orders go. `sim` is the exchange in this process."""
+
+    name: Literal["sim"] = "sim"
+    catalogue: Literal["binance", "bybit"] = "binance"
+    """Whose instruments, fees, tiers and liquidation rule the venue has."""
+    wallet_usdt: float = 10_000.0
+    feed: Literal["synthetic", "replay"] = "synthetic"
+    feed_latency_us: int = 500
+    feed_jitter_us: int = 200
+    order_latency_us: int = 1_500
+    order_jitter_us: int = 500
+
+
+class Leverage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The leverage to set and prove for every symbol before its first entry."""
+
+    wanted: int = 50
+    overrides: dict[str, int] = field(default_factory=dict)
+    """Symbol -> leverage, instead of `wanted`."""
+    margin_mode: Literal["isolated", "cross"] = "isolated"
+    on_failure: Literal["block", "warn"] = "block"
+    auto_set: bool = True
+    """False: only read and compare, never set."""
+    proof_age_max_s: float = 300.0
+    reread_s: float = 60.0
+
+    def of(self, symbol: str) -> int:
+        """Return the leverage wanted for a symbol."""
+        return self.overrides.get(symbol, self.wanted)
+
+
+class Sizing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How large a position is: the least of one mode and all caps."""
+
+    mode: Literal["kelly_fraction", "risk_per_trade", "fixed_margin"] = "risk_per_trade"
+    fraction: float = 0.01
+    """kelly_fraction: of the balance as margin; risk_per_trade: of the balance at risk."""
+    fixed_margin_usdt: float = 20.0
+    share_of_equity_max: float = 0.1
+    """Largest margin of one position as a fraction of equity."""
+    trade_notional_max_usdt: float = inf
+    exposure_max_usdt: float = inf
+    """Largest notional over all positions."""
+    capital_usdt: float = inf
+    """Capital that may be used: notional is at most capital x leverage."""
+    positions_max: int = 2
+    free_margin_reserve: float = 0.05
+
+
+class Protection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where stop and target lie, and how far the stop stays from liquidation (DESIGN 7.3)."""
+
+    distance: Literal["percent", "atr", "forecast"] = "percent"
+    stop_percent: float = 0.4
+    """Of the entry price, in per cent."""
+    target_percent: float = 0.6
+    atr_bar_s: float = 5.0
+    atr_bars: int = 14
+    stop_atr: float = 3.0
+    target_atr: float = 4.5
+    stop_forecast: float = 1.0
+    """Multiples of the forecast move."""
+    target_forecast: float = 1.5
+    trigger_by: Literal["mark", "last"] = "mark"
+    buffer_fraction: float = 0.1
+    buffer_sigma: float = 3.0
+    reaction_s: float = 2.0
+    cover_max_ms: float = 500.0
+    check_ms: float = 100.0
+
+
+class Fees(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an entry must earn before it may be made (DESIGN 7.7)."""
+
+    gate: Literal["strict", "report"] = "strict"
+    break_even_max: float = 0.7
+    """Refuse brackets whose break-even win rate lies above."""
+    slippage_bps: float = 0.2
+    """Expected slippage of one market order."""
+
+
+class Signals(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Layers 2 (Kalman) and 4 (flow), their fusion and the gates an entry passes."""
+
+    kalman_process_noise: float = 1e-11
+    """Spectral density of the jerk of log price, 1/s^5."""
+    kalman_measurement_noise: float = 1e-6
+    """Variance of one observed log mid around its trend."""
+    flow_half_life_s: float = 1.0
+    gap_max_s: float = 10.0
+    warmup: int = 200
+    trend_s: float = 5.0
+    """How long a slope is expected to last."""
+    horizon_s: float = 60.0
+    """Half-life of a forecast; the drift is the expected log return over it."""
+    flow_weight: float = 0.5
+    flow_move_bps: float = 3.0
+    """Move the flow layer expects at full imbalance."""
+    drift_min: float = 0.0002
+    confidence_min: float = 0.6
+    cooldown_s: float = 20.0
+    """Least time between two entries of a symbol."""
+    forecast_every_ms: float = 250.0
+
+
+class Rebalance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The four rules of the rebalancer (DESIGN 7.6)."""
+
+    interval_s: float = 30.0
+    decay_threshold: float = 0.0005
+    confidence_drop_relative: float = 0.3
+    max_hold_half_lives: float = 2.0
+    reduce_to: float = 0.5
+
+
+class Risk(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits of market quality, margin and loss."""
+
+    data_age_max_ms: float = 1_000.0
+    spread_max_bps: float = 5.0
+    utilisation_warn: float = 0.90
+    utilisation_close: float = 0.95
+    liquidation_left_close: float = 0.05
+    """Force-close when less of the entry-liquidation distance is left."""
+    daily_loss_max_usdt: float = inf
+
+
+class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The session log."""
+
+    directory: str = "journals"
+    enabled: bool = True
+    market_data: Literal["ticks", "none"] = "ticks"
+    """Whether book, trade and mark ticks are logged besides decisions."""
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A whole profile."""
+
+    mode: Literal["paper"] = "paper"
+    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+    seed: int = 1
+    venue: Venue = field(default_factory=Venue)
+    leverage: Leverage = field(default_factory=Leverage)
+    sizing: Sizing = field(default_factory=Sizing)
+    protection: Protection = field(default_factory=Protection)
+    fees: Fees = field(default_factory=Fees)
+    signals: Signals = field(default_factory=Signals)
+    rebalance: Rebalance = field(default_factory=Rebalance)
+    risk: Risk = field(default_factory=Risk)
+    journal: JournalSettings = field(default_factory=JournalSettings)
