@@ -1,0 +1,227 @@
+"""The actor of this engine: Pykka's, served on an event loop by a compiled mailbox."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import pykka
+
+from hfengine.kernels.mailbox import Mailbox, Policy
+from hfengine.limits import MAILBOX_MAX, RUN_TASKS_MAX
+from hfengine.runtime.future import LoopFuture
+from hfengine.runtime.handlers import UnhandledMessage, handler_names, handles
+from hfengine.runtime.hosts import current_host
+from hfengine.runtime.ids import short_name
+from hfengine.runtime.outcome import Outcome, outcome_of
+from hfengine.runtime.ref import LoopRef
+from hfengine.runtime.timers import TimerHandle, Timers
+
+__all__ = ["LoopActor", "Outcome", "Policy", "TimerHandle", "TooManyTasks", "handles"]
+
+
+class TooManyTasks(RuntimeError):
+    """An actor asked for more I/O at once than RUN_TASKS_MAX; this request was not started."""
+
+
+class _StoppedEvent(threading.Event):
+    """Pykka's stop flag, which the compiled mailbox sees as a C flag of its own."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        super().__init__()
+        self._mailbox = mailbox
+
+    def set(self) -> None:
+        super().set()
+        self._mailbox.stopped = True
+
+
+class LoopActor(pykka.Actor):
+    """An actor whose handlers run on one event loop, each to completion, never nested.
+
+    Methods marked `@handles(MessageClass)` receive the messages of that class; a class that
+    overrides `on_receive` receives all of them there instead. A handler never awaits and never
+    blocks: `run` starts I/O, timers are messages. A handler that raises ends the actor, and the
+    host's supervisor hears of it.
+    """
+
+    mailbox_max: ClassVar[int] = MAILBOX_MAX
+    """Messages that may wait."""
+
+    policies: ClassVar[Mapping[type[Any], Policy]] = {}
+    """What to do when messages of a class have to wait; a class not named is kept."""
+
+    actor_inbox: Mailbox
+    publish: Callable[[Any], None]
+    """Send a message to whoever the host's routes name."""
+
+    _handler_names: ClassVar[dict[type[Any], str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handler_names = handler_names(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        host = current_host()
+        self._host = host
+        self._timers = Timers(host.loop)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._death: BaseException | None = None
+        self._ended = False
+        self._handlers = {c: getattr(self, name) for c, name in self._handler_names.items()}
+        self.clock = host.clock
+        self.publish = host.routes.publish
+        self.actor_urn = host.ids.next_urn(type(self).__name__)
+        self.actor_stopped = _StoppedEvent(self.actor_inbox)
+        self._actor_ref: LoopRef[Any] = LoopRef(self)
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> LoopRef[Self]:
+        """Make, register and start an actor; `on_start` runs on its loop, after this returns."""
+        ref: Any = super().start(*args, **kwargs)
+        started: LoopRef[Self] = ref
+        return started
+
+    @property
+    def actor_ref(self) -> LoopRef[Self]:
+        """The reference other actors use."""
+        return self._actor_ref
+
+    @property
+    def name(self) -> str:
+        """The actor's name as people read it, the same in every run: `Risk-1`."""
+        return short_name(self.actor_urn)
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message by its class; raises UnhandledMessage for one without a handler."""
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            known = ", ".join(c.__name__ for c in self._handlers) or "none"
+            msg = (
+                f"{self.name} has no handler for {type(message).__name__} (handled: {known});"
+                f" correct the routes or add @handles({type(message).__name__})"
+            )
+            raise UnhandledMessage(msg)
+        return handler(message)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], *, tag: Any) -> None:
+        """Start I/O; what it comes to arrives once, as `Outcome(tag, result, error)`.
+
+        The I/O is cancelled when the actor stops; its outcome then goes to the supervisor. Beyond
+        RUN_TASKS_MAX under way it is not started and the outcome's error is TooManyTasks. Raises
+        ActorDeadError when the actor has stopped already, RuntimeError off the loop's thread.
+        """
+        if not self._host.here():
+            coroutine.close()
+            raise self._off_loop("run()")
+        if self.actor_stopped.is_set():
+            coroutine.close()
+            msg = f"{self.name} has stopped and cannot start I/O (tag {tag!r})"
+            raise pykka.ActorDeadError(msg)
+        if len(self._tasks) >= RUN_TASKS_MAX:
+            coroutine.close()
+            refusal = TooManyTasks(f"{self.name} already has {RUN_TASKS_MAX} tasks under way")
+            self._host.loop.call_soon(self._tell_outcome, Outcome(tag, None, refusal))
+            return
+        task = self._host.loop.create_task(coroutine, name=f"{self.name}: {tag!r}")
+        self._tasks.add(task)
+        self._host.tasks.add(task)
+
+        def done(finished: asyncio.Task[Any]) -> None:
+            self._tasks.discard(finished)
+            self._host.tasks.discard(finished)
+            self._tell_outcome(outcome_of(tag, finished))
+
+        task.add_done_callback(done)
+
+    def tell_after_ns(self, delay_ns: int, message: Any) -> TimerHandle:
+        """Send a message to this actor once, `delay_ns` from now on its loop's time."""
+        if not self._host.here():
+            raise self._off_loop("tell_after_ns()")
+        return self._timers.after(delay_ns, lambda: self.actor_inbox.tell(message))
+
+    def tell_every_ns(self, period_ns: int, message: Any) -> TimerHandle:
+        """Send a message to this actor at start + k · `period_ns`; late ones coalesce."""
+        if not self._host.here():
+            raise self._off_loop("tell_every_ns()")
+        return self._timers.every(period_ns, lambda: self.actor_inbox.tell(message))
+
+    @classmethod
+    def _create_actor_inbox(cls) -> Mailbox:
+        return Mailbox(cls.mailbox_max, cls.policies)
+
+    @staticmethod
+    def _create_future() -> LoopFuture[Any]:
+        return LoopFuture()
+
+    def _start_actor_loop(self) -> None:
+        # An overridden on_receive must see every message, so the short cut past it is closed.
+        own = type(self).on_receive is not LoopActor.on_receive
+        self._host.actors[self.actor_urn] = self
+        self.actor_inbox.bind(self, self._host, {} if own else self._handlers)
+        self.actor_inbox.start()
+
+    def _off_loop(self, call: str) -> RuntimeError:
+        return RuntimeError(
+            f"{call} of {self.name} belongs in on_start or a handler: it ran on"
+            " another thread than the loop's"
+        )
+
+    def _tell_outcome(self, outcome: Outcome) -> None:
+        if self.actor_stopped.is_set():
+            self._host.supervisor.orphaned(self.actor_ref, outcome)
+        else:
+            self.actor_inbox.tell(outcome)
+
+    def _handle_receive(self, message: Any) -> Any:
+        try:
+            return super()._handle_receive(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            self._note_death(error)
+            raise
+
+    def _handler_failed(self, error: BaseException) -> None:
+        """Do for a message without an envelope what Pykka's receive loop does for one with."""
+        if not isinstance(error, Exception):
+            self._note_death(error)
+            self._stop()
+            pykka.ActorRegistry.stop_all(block=False)
+            return
+        self._handle_failure(type(error), error, error.__traceback__)
+        try:
+            self.on_failure(type(error), error, error.__traceback__)
+        except Exception as second:  # noqa: BLE001 - Pykka's contract: any failure of the hook
+            self._handle_failure(type(second), second, second.__traceback__)
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super()._handle_failure(exception_type, exception_value, traceback)
+        if exception_value is not None:
+            self._note_death(exception_value)
+
+    def _note_death(self, error: BaseException) -> None:
+        if self._death is None:
+            self._death = error
+        elif self._death is not error:
+            self._death.add_note(f"then, while {self.name} ended: {error!r}")
+
+    def _actor_loop_teardown(self) -> None:
+        backlog = len(self.actor_inbox)
+        super()._actor_loop_teardown()
+        if self._ended:
+            return
+        self._ended = True
+        self._timers.cancel_all()
+        for task in self._tasks:
+            task.cancel()
+        self._host.actors.pop(self.actor_urn, None)
+        if self._death is not None:
+            self._host.supervisor.died(self.actor_ref, self._death, backlog)

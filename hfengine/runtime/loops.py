@@ -1,0 +1,78 @@
+"""Live loops, and when the garbage collector may run."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvloop
+
+from hfengine.runtime.hosts import ActorHost, serve_other_threads
+
+LOOP_THREAD = "hfengine-actor-loop"
+
+
+def new_live_loop() -> asyncio.AbstractEventLoop:
+    """Return a new uvloop: real time, real sockets."""
+    return uvloop.new_event_loop()
+
+
+@contextmanager
+def loop_thread(
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = new_live_loop, *, system: str = "background"
+) -> Iterator[ActorHost]:
+    """Run a loop on a thread of its own and let it serve actors started on other threads.
+
+    For callers without a loop: Pykka-style scripts and tests. On exit every actor is stopped, its
+    I/O awaited, and the loop closed.
+    """
+    made: list[ActorHost] = []
+    ready = threading.Event()
+
+    def serve() -> None:
+        loop = new_loop()
+        asyncio.set_event_loop(loop)
+        made.append(ActorHost(loop, system=system))
+        loop.call_soon(ready.set)
+        try:
+            loop.run_forever()
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    thread = threading.Thread(target=serve, name=LOOP_THREAD)
+    thread.start()
+    ready.wait()
+    host = made[0]
+    serve_other_threads(host)
+    try:
+        yield host
+    finally:
+        serve_other_threads(None)
+        asyncio.run_coroutine_threadsafe(host.shutdown(), host.loop).result()
+        host.loop.call_soon_threadsafe(host.loop.stop)
+        thread.join()
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep the cyclic collector from pausing the hot path; what exists now is never scanned.
+
+    Reference counting goes on; cycles wait for `collect_when_idle` or for the end of the context.
+    """
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+
+
+def collect_when_idle(idle: Callable[[], bool], generation: int = 2) -> int | None:
+    """Collect cycles if `idle()` says that nothing waits; return how many objects went, or None."""
+    return gc.collect(generation) if idle() else None

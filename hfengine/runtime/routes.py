@@ -1,0 +1,82 @@
+"""Who hears what: the table from message class to actors, and the taps that hear everything."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hfengine.runtime.ids import short_name
+from hfengine.runtime.ref import LoopRef
+
+Tap = Callable[[Any], None]
+
+
+class UnroutedMessage(LookupError):
+    """A message class was published that the wiring table does not name: a wiring bug."""
+
+
+class Routes:
+    """The wiring table of one system.
+
+    Taps see every published message once, in the order they were added, before any actor. A
+    message for a stopped actor is counted in its mailbox's `undelivered`, never raised at the
+    publisher; after a restart `replace` leads the same routes to the new actor.
+    """
+
+    def __init__(self) -> None:
+        self._table: dict[type[Any], tuple[LoopRef[Any], ...]] = {}
+        self._taps: tuple[Tap, ...] = ()
+        self._plans: dict[type[Any], tuple[Tap, ...]] = {}
+
+    def wire(self, message_class: type[Any], *subscribers: LoopRef[Any]) -> None:
+        """Add subscribers to a class, in the order they will hear it; none at all declares it.
+
+        Raises ValueError when an actor would hear the same message twice.
+        """
+        wired = (*self._table.get(message_class, ()), *subscribers)
+        if len(set(wired)) != len(wired):
+            msg = f"{message_class.__name__} is wired twice to one actor"
+            raise ValueError(msg)
+        self._table[message_class] = wired
+        self._plan(message_class)
+
+    def tap(self, listener: Tap) -> None:
+        """Let a plain callable see every published message; what it raises hits the publisher."""
+        self._taps = (*self._taps, listener)
+        for message_class in self._table:
+            self._plan(message_class)
+
+    def replace(self, dead: LoopRef[Any], alive: LoopRef[Any]) -> None:
+        """Lead every route of one actor to another."""
+        for message_class, wired in self._table.items():
+            if dead in wired:
+                self._table[message_class] = tuple(alive if r is dead else r for r in wired)
+                self._plan(message_class)
+
+    def publish(self, message: object) -> None:
+        """Send to the taps, then to each subscriber of exactly this class.
+
+        Raises UnroutedMessage when the class is not in the table.
+        """
+        try:
+            plan = self._plans[type(message)]
+        except KeyError:
+            raise self._unrouted(message) from None
+        for hear in plan:
+            hear(message)
+
+    def describe(self) -> dict[str, list[str]]:
+        """Return message class name -> names of its subscribers, both in wiring order."""
+        return {
+            message_class.__name__: [short_name(ref.actor_urn) for ref in wired]
+            for message_class, wired in self._table.items()
+        }
+
+    def _plan(self, message_class: type[Any]) -> None:
+        delivers = (ref.actor_inbox.deliver for ref in self._table[message_class])
+        self._plans[message_class] = (*self._taps, *delivers)
+
+    def _unrouted(self, message: object) -> UnroutedMessage:
+        known = ", ".join(sorted(c.__name__ for c in self._table)) or "none"
+        return UnroutedMessage(
+            f"{type(message).__name__} was published but is not wired (wired: {known});"
+            f" add it with Routes.wire"
+        )
