@@ -1,0 +1,311 @@
+"""Combinations of settings that cannot work, and what a profile means in figures."""
+
+from collections.abc import Callable
+from math import isclose
+from typing import Final
+
+from msgspec import Struct
+
+from hfengine.instruments import Catalogue, Instrument
+from hfengine.kernels.liquidation import (
+    BINANCE,
+    BYBIT,
+    RiskTiers,
+    buffer_usdt,
+    isolated_price,
+    stop_is_safe,
+)
+from hfengine.kernels.sizing import break_even_win_rate
+from hfengine.messages import LONG, SHORT
+from hfengine.settings import Settings
+
+FORMULAS: Final = {"binance": BINANCE, "bybit": BYBIT}
+ENTRY_USDT: Final = 1000.0
+"""Any entry price: every distance checked here is relative to it."""
+
+
+class Case(Struct, frozen=True):
+    """A whole profile under check: settings, the venue's catalogue, where each value is from."""
+
+    settings: Settings
+    catalogue: Catalogue
+    origins: dict[str, str]
+
+    def at(self, key: str) -> str:
+        """Name a key with its origin."""
+        return f"{key} ({self.origins.get(key, 'default')})"
+
+    def leverage_key(self, symbol: str) -> str:
+        """Return the key that decides a symbol's leverage."""
+        key = f"leverage.overrides.{symbol}"
+        return key if symbol in self.settings.leverage.overrides else "leverage.wanted"
+
+    def traded(self) -> list[Instrument]:
+        """Return the instruments of the profile's symbols, as far as the catalogue has them."""
+        wanted = dict.fromkeys(self.settings.symbols)
+        known = {instrument.symbol: instrument for instrument in self.catalogue.instruments}
+        return [known[symbol] for symbol in wanted if symbol in known]
+
+    def leverage_fits(self, instrument: Instrument) -> bool:
+        """Tell whether the first tier, the most generous, allows the leverage wanted."""
+        return self.settings.leverage.of(instrument.symbol) <= instrument.max_leverage
+
+
+def round_trip_fee(instrument: Instrument) -> float:
+    """Return the fee of a taker's entry and exit together, as a fraction of notional."""
+    return 2.0 * float(instrument.taker_fee)
+
+
+def liquidation_price(instrument: Instrument, side: int, leverage: float) -> float:
+    """Return where an isolated position of the smallest notional is liquidated.
+
+    For an entry at ENTRY_USDT; the smallest notional is the best case, since rates only rise.
+    """
+    table = [
+        (float(tier.notional_cap_usdt), float(tier.maintenance_rate), float(tier.max_leverage))
+        for tier in instrument.tiers
+    ]
+    quantity = float(instrument.notional_min_usdt) / ENTRY_USDT
+    formula = FORMULAS[instrument.venue]
+    return isolated_price(formula, side, quantity, ENTRY_USDT, leverage, RiskTiers(table))
+
+
+class Figures(Struct, frozen=True):
+    """What a profile means for one symbol; fractions of the entry price, None where it depends."""
+
+    symbol: str
+    leverage: int
+    break_even_win_rate: float | None
+    liquidation_long: float
+    liquidation_short: float
+    stop: float | None
+    target: float | None
+    round_trip_fee: float
+
+
+def figures(case: Case) -> list[Figures]:
+    """Return break-even win rate and liquidation distance per symbol, at the smallest notional.
+
+    The distances hold for isolated margin; under cross margin they depend on the account. With
+    stops by ATR or forecast the win rate depends on the market and is None.
+    """
+    protection = case.settings.protection
+    fixed = protection.distance == "percent"
+    stop, target = protection.stop_percent / 100.0, protection.target_percent / 100.0
+    found = []
+    for instrument in case.traded():
+        leverage = case.settings.leverage.of(instrument.symbol)
+        fee = round_trip_fee(instrument)
+        distance = {
+            side: abs(liquidation_price(instrument, side, leverage) / ENTRY_USDT - 1.0)
+            for side in (LONG, SHORT)
+        }
+        found.append(
+            Figures(
+                symbol=instrument.symbol,
+                leverage=leverage,
+                break_even_win_rate=break_even_win_rate(target, stop, fee) if fixed else None,
+                liquidation_long=distance[LONG],
+                liquidation_short=distance[SHORT],
+                stop=stop if fixed else None,
+                target=target if fixed else None,
+                round_trip_fee=fee,
+            )
+        )
+    return found
+
+
+def check_symbols(case: Case) -> list[str]:
+    """Refuse no symbols, a symbol twice, a symbol the catalogue lacks."""
+    where, symbols = case.at("symbols"), case.settings.symbols
+    known = [instrument.symbol for instrument in case.catalogue.instruments]
+    problems = [] if symbols else [f"{where}: name at least one of {', '.join(known)}"]
+    for symbol in dict.fromkeys(symbols):
+        if symbols.count(symbol) > 1:
+            problems.append(f"{where}: {symbol} is listed {symbols.count(symbol)} times")
+        if symbol not in known:
+            problems.append(
+                f"{where}: {symbol} is not in the {case.catalogue.venue} catalogue of "
+                f"{case.catalogue.as_of}; it has {', '.join(known)}"
+            )
+    return problems
+
+
+def check_leverage(case: Case) -> list[str]:
+    """Refuse a leverage that not even the first tier of a symbol offers."""
+    problems = []
+    for instrument in case.traded():
+        symbol = instrument.symbol
+        if not case.leverage_fits(instrument):
+            key = case.leverage_key(symbol)
+            problems.append(
+                f"{case.at(key)} = {case.settings.leverage.of(symbol)}: {symbol} on "
+                f"{instrument.venue} offers at most {instrument.max_leverage}x, in its first tier "
+                f"(up to {instrument.tiers[0].notional_cap_usdt:,f} USDT); lower it, or set "
+                f"leverage.overrides.{symbol}"
+            )
+    return problems
+
+
+def check_stop(case: Case) -> list[str]:
+    """Refuse a stop that lies beyond liquidation less the buffer even at the smallest notional.
+
+    Spread and volatility, unknown here, are left out of the buffer: what fails has no chance.
+    """
+    settings, protection = case.settings, case.settings.protection
+    if protection.distance != "percent" or settings.leverage.margin_mode != "isolated":
+        return []
+    problems = []
+    for instrument in filter(case.leverage_fits, case.traded()):
+        leverage = settings.leverage.of(instrument.symbol)
+        for side, name in ((LONG, "long"), (SHORT, "short")):
+            stop = ENTRY_USDT * (1.0 - side * protection.stop_percent / 100.0)
+            liquidation = liquidation_price(instrument, side, leverage)
+            buffer = buffer_usdt(
+                ENTRY_USDT,
+                liquidation,
+                protection.buffer_fraction,
+                float(instrument.taker_fee),
+                0.0,
+                settings.fees.slippage_bps / 1e4,
+                0.0,
+            )
+            if stop_is_safe(side, stop, liquidation, buffer):
+                continue
+            distance, needed = (100.0 * p / ENTRY_USDT for p in (ENTRY_USDT - liquidation, buffer))
+            problems.append(
+                f"{case.at('protection.stop_percent')} = {protection.stop_percent:g}: with "
+                f"{case.at(case.leverage_key(instrument.symbol))} = {leverage} a {name} of "
+                f"{instrument.symbol} is liquidated {abs(distance):.3f} % from entry; with the "
+                f"buffer of {needed:.3f} % the stop may be at most "
+                f"{max(0.0, abs(distance) - needed):.3f} % away: move it nearer or lower the "
+                f"leverage"
+            )
+    return problems
+
+
+def check_fees(case: Case) -> list[str]:
+    """Refuse a bracket that fees eat up, unless the gate only reports (DESIGN 7.7)."""
+    fees, protection = case.settings.fees, case.settings.protection
+    if fees.gate != "strict" or protection.distance != "percent":
+        return []
+    stop, target = protection.stop_percent, protection.target_percent
+    problems = []
+    for instrument in case.traded():
+        fee = 100.0 * round_trip_fee(instrument)
+        if target < fee or isclose(target, fee):
+            problems.append(
+                f"{case.at('protection.target_percent')} = {target:g}: a round trip of "
+                f"{instrument.symbol} costs {fee:g} % in taker fees, so a target reached earns "
+                f'nothing: raise it, or set fees.gate = "report"'
+            )
+            continue
+        rate = break_even_win_rate(target / 100.0, stop / 100.0, fee / 100.0)
+        if rate > fees.break_even_max and not isclose(rate, fees.break_even_max):
+            problems.append(
+                f"{case.at('protection.target_percent')} = {target:g} and "
+                f"{case.at('protection.stop_percent')} = {stop:g}: {instrument.symbol} must win "
+                f"{rate:.1%} of its trades to break even, (stop {stop:g} % + fees {fee:g} %) / "
+                f"(target {target:g} % + stop {stop:g} %), above "
+                f"{case.at('fees.break_even_max')} = {fees.break_even_max:g}: widen the target, "
+                f'raise fees.break_even_max, or set fees.gate = "report"'
+            )
+    return problems
+
+
+def check_size(case: Case) -> list[str]:
+    """Refuse caps below the venue's smallest order: no entry could ever be made."""
+    sizing = case.settings.sizing
+    problems = []
+    for instrument in case.traded():
+        least = float(instrument.notional_min_usdt)
+        leverage = case.settings.leverage.of(instrument.symbol)
+        limits = {
+            "sizing.trade_notional_max_usdt": sizing.trade_notional_max_usdt,
+            "sizing.exposure_max_usdt": sizing.exposure_max_usdt,
+            "sizing.capital_usdt": sizing.capital_usdt * leverage,
+        }
+        if sizing.mode == "fixed_margin":
+            limits["sizing.fixed_margin_usdt"] = sizing.fixed_margin_usdt * leverage
+        problems += [
+            f"{case.at(key)}: allows a notional of {notional_usdt:g} USDT, but the smallest order "
+            f"of {instrument.symbol} on {instrument.venue} is {least:g} USDT: raise it"
+            for key, notional_usdt in limits.items()
+            if notional_usdt < least
+        ]
+    return problems
+
+
+def check_order(case: Case) -> list[str]:
+    """Refuse pairs of settings in the wrong order."""
+    settings = case.settings
+    leverage, risk, protection = settings.leverage, settings.risk, settings.protection
+    problems = []
+    if leverage.proof_age_max_s <= leverage.reread_s:
+        problems.append(
+            f"{case.at('leverage.proof_age_max_s')} = {leverage.proof_age_max_s:g}: every proof "
+            f"would expire before {case.at('leverage.reread_s')} = {leverage.reread_s:g} renews "
+            f"it: make it longer"
+        )
+    if risk.utilisation_warn >= risk.utilisation_close:
+        problems.append(
+            f"{case.at('risk.utilisation_warn')} = {risk.utilisation_warn:g}: must lie below "
+            f"{case.at('risk.utilisation_close')} = {risk.utilisation_close:g}"
+        )
+    if protection.check_ms > protection.cover_max_ms:
+        problems.append(
+            f"{case.at('protection.check_ms')} = {protection.check_ms:g}: an uncovered position "
+            f"would be seen later than {case.at('protection.cover_max_ms')} = "
+            f"{protection.cover_max_ms:g} allows: make it shorter"
+        )
+    return problems
+
+
+COMBINATIONS: Final[tuple[tuple[tuple[str, ...], Callable[[Case], list[str]]], ...]] = (
+    (("symbols", "venue"), check_symbols),
+    (("symbols", "venue", "leverage"), check_leverage),
+    (("symbols", "venue", "leverage", "protection", "fees"), check_stop),
+    (("symbols", "venue", "protection", "fees"), check_fees),
+    (("symbols", "venue", "leverage", "sizing"), check_size),
+    (("leverage", "risk", "protection"), check_order),
+)
+"""Checks, each with the sections it reads: a section with a bad key is not judged as a whole."""
+
+
+def check_all(case: Case, unsound: set[str]) -> list[str]:
+    """Return the problems of every combination that reads none of the `unsound` sections."""
+    return [
+        problem
+        for sections, check in COMBINATIONS
+        if unsound.isdisjoint(sections)
+        for problem in check(case)
+    ]
+
+
+def cautions(case: Case) -> list[str]:
+    """Return warnings: what works, but not as somebody may think."""
+    settings = case.settings
+    found = []
+    if settings.fees.gate == "report":
+        found.append(
+            f'{case.at("fees.gate")} = "report": entries that cannot pay their fees are made and '
+            f"reported, not refused"
+        )
+    if settings.leverage.on_failure == "warn":
+        found.append(
+            f'{case.at("leverage.on_failure")} = "warn": a symbol whose leverage cannot be set is '
+            f"traded at the exchange's own"
+        )
+    found += [
+        f"{case.at(f'leverage.overrides.{symbol}')}: {symbol} is not among the symbols traded"
+        for symbol in settings.leverage.overrides
+        if symbol not in settings.symbols
+    ]
+    found += [
+        f"{instrument.symbol} on {instrument.venue}: only part of its risk table is known "
+        f"({source}); positions above {instrument.tiers[-1].notional_cap_usdt:,f} USDT are refused"
+        for instrument in case.traded()
+        for source in instrument.sources
+        if "tier only" in source or "tiers only" in source
+    ]
+    return found
