@@ -42,6 +42,7 @@ check: setup ## lint, format check, types, architecture and seam rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_seams.py tests/test_style.py
 
 format: setup ## format the code and sort imports
 	@$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""The actors: one file each, thin; kernels compute, venues talk."""

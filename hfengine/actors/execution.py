@@ -1,0 +1,395 @@
+"""Talks to the venue: proves leverage, sends brackets and reductions, hears what became of them."""
+
+from decimal import Decimal
+from typing import Any
+
+from hfengine.actors.flattening import flatten
+from hfengine.actors.orders import Intent
+from hfengine.actors.proving import Proving, prove
+from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
+from hfengine.kernels.histogram import now_ns
+from hfengine.limits import QUERY_RETRIES_MAX
+from hfengine.messages import (
+    BalanceChanged,
+    EngineState,
+    Fill,
+    Flatten,
+    FlattenDone,
+    FundingPaid,
+    LeverageChanged,
+    LeverageProof,
+    MoveProtection,
+    OpenBracket,
+    OrderEnded,
+    OrderRequest,
+    OrderSent,
+    OrderUnknown,
+    OrderUpdate,
+    PositionChanged,
+    PositionOpened,
+    ReducePosition,
+    Report,
+    Start,
+    Timer,
+)
+from hfengine.runtime.actor import Outcome, handles
+
+QUERY_FIRST_NS = 100_000_000
+REREAD = "reread"
+
+
+class Execution(WiredActor):
+    """One account at one venue. Every request's outcome comes back as a message."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring)
+        self._venue = wiring.venue
+        self._intents: dict[str, Intent] = {}
+        self._heard = wiring.heard_fills
+        self._leverage: dict[str, int] = {}
+        self._quantities: dict[str, PositionChanged] = {}
+        self._starting: set[str] = set()
+        self._stages = wiring.stages
+        self._sent = 0
+
+    # life
+
+    def on_start(self) -> None:
+        """Read leverage again at its interval."""
+        self.tell_every_ns(int(self.settings.leverage.reread_s * 1e9), Timer(REREAD))
+
+    @handles(Start)
+    def on_start_message(self, start: Start) -> None:
+        """Prove leverage for every symbol and read positions and balance."""
+        symbols = self.settings.symbols
+        self.publish(EngineState(start.at_ns, "starting", f"proving leverage of {len(symbols)}"))
+        self._starting = set(symbols) | {"account"}
+        for symbol in symbols:
+            self._prove(symbol, may_set=self.settings.leverage.auto_set)
+        self.run(self._read_account(), tag="account")
+
+    def _prove(self, symbol: str, *, may_set: bool) -> None:
+        leverage = self.settings.leverage
+        asked = Proving(symbol, leverage.of(symbol), leverage.margin_mode, may_set)
+        self.run(prove(self._venue, asked), tag=asked)
+
+    async def _read_account(self) -> tuple[list[Fill], list[PositionChanged], BalanceChanged]:
+        venue = self._venue
+        return await venue.fills(), await venue.positions(), await venue.balance()
+
+    @handles(Timer)
+    def on_timer(self, timer: Timer) -> None:
+        """Read leverage again, or query an order whose answer was lost."""
+        if timer.name == REREAD:
+            for symbol in self.settings.symbols:
+                position = self._quantities.get(symbol)
+                flat = position is None or not position.quantity
+                self._prove(symbol, may_set=flat and self.settings.leverage.auto_set)
+            return
+        intent = self._intents.get(timer.name)
+        if intent is not None:
+            self.run(
+                self._venue.order_by_id(intent.source.symbol, intent.client_id),
+                tag=("query", intent.client_id),
+            )
+
+    # orders out
+
+    @handles(OpenBracket)
+    def on_bracket(self, bracket: OpenBracket) -> None:
+        """Send the entry with its stop and target attached to the position."""
+        started_ns = now_ns()
+        client_id = self.wiring.order_ids.client_id(bracket.intent, "e")
+        request = OrderRequest(
+            client_id=client_id,
+            symbol=bracket.symbol,
+            side=bracket.side,
+            kind="limit",
+            quantity=bracket.quantity,
+            price=bracket.price,
+            tif="ioc",
+            stop=bracket.stop,
+            target=bracket.target,
+            protect_by=self.settings.protection.trigger_by,
+        )
+        self._send(Intent(client_id, bracket), request)
+        done_ns = now_ns()
+        self._stages.order.record(done_ns - started_ns)
+        self._stages.frame_to_order.record(done_ns - self._stages.frame_at_ns)
+
+    @handles(ReducePosition)
+    def on_reduce(self, reduce: ReducePosition) -> None:
+        """Send a reduce-only market order."""
+        client_id = self.wiring.order_ids.client_id(reduce.intent, "x")
+        request = OrderRequest(
+            client_id=client_id,
+            symbol=reduce.symbol,
+            side=-reduce.side,
+            kind="market",
+            quantity=reduce.quantity,
+            reduce_only=True,
+        )
+        self._send(Intent(client_id, reduce), request)
+
+    def _send(self, intent: Intent, request: OrderRequest) -> None:
+        self._intents[intent.client_id] = intent
+        self._announce(
+            intent.source.intent,
+            intent.client_id,
+            request.symbol,
+            request.side,
+            request.quantity,
+            reduce_only=request.reduce_only,
+        )
+        self.run(self._venue.place(request), tag=("place", intent.client_id))
+
+    def _announce(
+        self,
+        intent: int,
+        client_id: str,
+        symbol: str,
+        side: int,
+        quantity: Decimal,
+        *,
+        reduce_only: bool,
+    ) -> None:
+        """Publish the order before it leaves, so that the journal knows its id first."""
+        self._sent += 1
+        at_ns = self.clock.now_ns()
+        self.publish(OrderSent(intent, client_id, symbol, at_ns, side, quantity, reduce_only))
+
+    @handles(MoveProtection)
+    def on_move(self, move: MoveProtection) -> None:
+        """Amend stop and target in place."""
+        self.run(self._venue.protect(move.symbol, move.stop, move.target), tag=("move", move))
+
+    # outcomes
+
+    @handles(Outcome)
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Sort an answer by the request it answers."""
+        tag = outcome.tag
+        if isinstance(tag, Proving):
+            self._proved(tag, outcome)
+        elif tag == "account":
+            self._account_read(outcome)
+        elif tag == "flatten":
+            self._flattened(outcome)
+        elif tag[0] == "place":
+            self._placed(tag[1], outcome)
+        elif tag[0] == "query":
+            self._queried(tag[1], outcome)
+        elif tag[0] == "move":
+            self._moved(outcome)
+
+    def _moved(self, outcome: Outcome) -> None:
+        # a refused amendment leaves the old protection in force; the guardian looks again
+        if not isinstance(outcome.error, VenueRejected | VenueUnknown | VenueUnavailable | None):
+            raise outcome.error
+
+    def _proved(self, asked: Proving, outcome: Outcome) -> None:
+        error = outcome.error
+        if error is None:
+            at_ns = self.clock.now_ns()
+            setting, source = outcome.result
+            self._leverage[asked.symbol] = setting.leverage
+            self.publish(
+                LeverageProof(
+                    asked.symbol,
+                    at_ns,
+                    asked.leverage,
+                    setting.leverage,
+                    setting.margin_mode,
+                    source,
+                )
+            )
+        elif not isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
+            raise error
+        self._started(asked.symbol)
+
+    def _account_read(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        fills, positions, balance = outcome.result
+        for fill in fills:
+            self.on_fill(fill)
+        for position in positions:
+            self._quantities[position.symbol] = position
+            self.publish(position)
+        self.publish(balance)
+        self._started("account")
+
+    def _started(self, part: str) -> None:
+        if part not in self._starting:
+            return
+        self._starting.discard(part)
+        if not self._starting:
+            self.publish(EngineState(self.clock.now_ns(), "trading", "leverage and account read"))
+
+    def _placed(self, client_id: str, outcome: Outcome) -> None:
+        intent = self._intents.get(client_id)
+        if intent is None:
+            return
+        error = outcome.error
+        if error is None:
+            intent.hear_order(outcome.result)
+            self._end_if_over(intent)
+        elif isinstance(error, VenueRejected):
+            self._end(intent, "rejected", str(error))
+        elif isinstance(error, VenueUnavailable):
+            self._end(intent, "not_placed", str(error))
+        else:
+            # a lost answer and an error of our own alike: the order may exist
+            self._unknown(intent, repr(error))
+
+    def _unknown(self, intent: Intent, detail: str) -> None:
+        source = intent.source
+        self.publish(
+            OrderUnknown(
+                source.intent, intent.client_id, source.symbol, self.clock.now_ns(), detail
+            )
+        )
+        self.tell_after_ns(QUERY_FIRST_NS, Timer(intent.client_id))
+
+    def _queried(self, client_id: str, outcome: Outcome) -> None:
+        intent = self._intents.get(client_id)
+        if intent is None:
+            return
+        if outcome.error is None and outcome.result is not None:
+            intent.hear_order(outcome.result)
+            self._end_if_over(intent)
+            return
+        intent.queries += 1
+        if intent.queries >= QUERY_RETRIES_MAX and outcome.error is None and not intent.heard:
+            self._end(intent, "not_placed", "unknown to the venue after repeated queries")
+            return
+        self.tell_after_ns(QUERY_FIRST_NS << min(intent.queries, 8), Timer(client_id))
+
+    def _end_if_over(self, intent: Intent) -> None:
+        order = intent.order
+        if order is None or not intent.is_over:
+            return
+        outcome = "filled" if order.state == "filled" else "cancelled"
+        if order.state == "rejected":
+            outcome = "rejected"
+        self._end(intent, outcome, order.reason)
+
+    def _end(self, intent: Intent, outcome: Any, reason: str) -> None:
+        del self._intents[intent.client_id]
+        source = intent.source
+        self.publish(
+            OrderEnded(
+                source.intent,
+                intent.client_id,
+                source.symbol,
+                self.clock.now_ns(),
+                outcome,
+                intent.heard,
+                reason,
+            )
+        )
+
+    # what the venue says
+
+    @handles(OrderUpdate)
+    def on_order_update(self, update: OrderUpdate) -> None:
+        """Take the state of an order."""
+        self.publish(update)
+        intent = self._intents.get(update.client_id)
+        if intent is not None:
+            intent.hear_order(update)
+            self._end_if_over(intent)
+
+    @handles(Fill)
+    def on_fill(self, fill: Fill) -> None:
+        """Take a fill once; the first of an entry opens the position's life."""
+        if fill.fill_id in self._heard:
+            return
+        self._heard.add(fill.fill_id)
+        self.publish(fill)
+        intent = self._intents.get(fill.client_id)
+        if intent is None:
+            return
+        intent.hear_fill(fill)
+        bracket = intent.source
+        if isinstance(bracket, OpenBracket) and not intent.opened:
+            intent.opened = True
+            self.publish(
+                PositionOpened(
+                    bracket.intent,
+                    bracket.symbol,
+                    fill.at_ns,
+                    bracket.side,
+                    fill.quantity,
+                    fill.price,
+                    bracket.entry_drift,
+                    bracket.entry_confidence,
+                    bracket.half_life_s,
+                )
+            )
+
+    @handles(PositionChanged)
+    def on_position(self, position: PositionChanged) -> None:
+        """Take a position and end the intents that waited for it."""
+        self._quantities[position.symbol] = position
+        self.publish(position)
+        for intent in list(self._intents.values()):
+            if intent.source.symbol == position.symbol and intent.position_due:
+                intent.position_due = False
+                self._end_if_over(intent)
+
+    @handles(BalanceChanged)
+    def on_balance(self, balance: BalanceChanged) -> None:
+        """Pass the account on."""
+        self.publish(balance)
+
+    @handles(FundingPaid)
+    def on_funding(self, funding: FundingPaid) -> None:
+        """Pass funding on."""
+        self.publish(funding)
+
+    @handles(LeverageChanged)
+    def on_leverage_changed(self, change: LeverageChanged) -> None:
+        """Pass a change on; one that we did not make is proved anew."""
+        self.publish(change)
+        if change.leverage != self.settings.leverage.of(change.symbol):
+            self._prove(change.symbol, may_set=False)
+
+    # flatten
+
+    @handles(Flatten)
+    def on_flatten(self, _message: Flatten) -> None:
+        """Cancel, close and read back, in rounds, until the venue says flat."""
+        self.run(flatten(self._venue, self.settings.symbols, self._closing_order), tag="flatten")
+
+    def _closing_order(self, position: PositionChanged) -> OrderRequest:
+        intent = self.wiring.intents.draw()
+        client_id = self.wiring.order_ids.client_id(intent, "x")
+        self._announce(
+            intent, client_id, position.symbol, -position.side, position.quantity, reduce_only=True
+        )
+        return OrderRequest(
+            client_id=client_id,
+            symbol=position.symbol,
+            side=-position.side,
+            kind="market",
+            quantity=position.quantity,
+            reduce_only=True,
+        )
+
+    def _flattened(self, outcome: Outcome) -> None:
+        at_ns = self.clock.now_ns()
+        error = outcome.error
+        if error is None:
+            flat, rounds, detail = outcome.result
+            self.publish(FlattenDone(at_ns, flat, rounds, detail))
+        elif isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
+            self.publish(FlattenDone(at_ns, False, 0, str(error)))
+        else:
+            raise error
+
+    @handles(Report)
+    def on_report(self, _message: Report) -> dict[str, Any]:
+        """Answer with orders sent and intents still open."""
+        return {"sent": self._sent, "open": len(self._intents), "fills": len(self._heard)}

@@ -1,0 +1,46 @@
+"""Flatten: cancel, close reduce-only, read back zero; only the venue's word counts."""
+
+from collections.abc import Callable
+
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
+from hfengine.limits import FLATTEN_ROUNDS_MAX
+from hfengine.messages import OrderRequest, PositionChanged
+from hfengine.venues.port import Venue
+
+
+async def flatten(
+    venue: Venue,
+    symbols: tuple[str, ...],
+    closing_order: Callable[[PositionChanged], OrderRequest],
+) -> tuple[bool, int, str]:
+    """Return (flat, rounds used, what is left).
+
+    Flat needs two readings of zero in a row, so that an entry which was on its way when the first
+    was read is found and closed too. A refused or lost close is tried again with a new id: it is
+    reduce-only, so a double can never open a position.
+    """
+    zeros, left, faults = 0, "", ""
+    for round_ in range(1, FLATTEN_ROUNDS_MAX + 1):
+        for symbol in symbols:
+            try:
+                await venue.cancel_all(symbol)
+            except (VenueRejected, VenueUnknown, VenueUnavailable) as error:
+                faults = str(error)
+        positions = await venue.positions()
+        zeros = 0 if positions else zeros + 1
+        if zeros == 2:
+            return True, round_, ""
+        for position in positions:
+            faults = await _close(venue, closing_order(position)) or faults
+        left = ", ".join(f"{p.symbol} {p.side * p.quantity}" for p in positions)
+    if not await venue.positions():
+        return True, FLATTEN_ROUNDS_MAX, ""
+    return False, FLATTEN_ROUNDS_MAX, f"{left}; {faults}".strip("; ")
+
+
+async def _close(venue: Venue, request: OrderRequest) -> str:
+    try:
+        await venue.place(request)
+    except (VenueRejected, VenueUnknown, VenueUnavailable) as error:
+        return str(error)
+    return ""

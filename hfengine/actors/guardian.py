@@ -1,0 +1,108 @@
+"""Compares every position with what must protect it; closes what is not covered."""
+
+from typing import Any
+
+from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.kernels.liquidation import FORCE_CLOSE, distance_action, utilisation_action
+from hfengine.messages import (
+    BalanceChanged,
+    Close,
+    CoverGap,
+    ExitReason,
+    Fill,
+    MarkTick,
+    PositionChanged,
+    Report,
+    Timer,
+)
+from hfengine.runtime.actor import handles
+
+
+class Guardian(WiredActor):
+    """Watches cover (I2), the distance to liquidation and margin utilisation (DESIGN 7.4)."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring)
+        self._positions: dict[str, PositionChanged] = {}
+        self._uncovered_since_ns: dict[str, int] = {}
+        self._uncovered_max_ms = 0.0
+        self._closing_ns: dict[str, int] = {}
+        self._cover_max_ns = int(self.settings.protection.cover_max_ms * 1e6)
+
+    def on_start(self) -> None:
+        """Start looking."""
+        self.tell_every_ns(int(self.settings.protection.check_ms * 1e6), Timer("look"))
+
+    @handles(Fill)
+    def on_fill(self, fill: Fill) -> None:
+        """An entry fill is uncovered from the moment it happened until a stop covers it."""
+        if fill.cause == "order" and not fill.realised_usdt:
+            self._uncovered_since_ns.setdefault(fill.symbol, fill.at_ns)
+
+    @handles(PositionChanged)
+    def on_position(self, position: PositionChanged) -> None:
+        """Compare cover with quantity."""
+        symbol = position.symbol
+        self._positions[symbol] = position
+        if position.covered >= position.quantity:
+            since_ns = self._uncovered_since_ns.pop(symbol, None)
+            self._closing_ns.pop(symbol, None)
+            if since_ns is not None:
+                self._record(position.symbol, position.at_ns - since_ns)
+        else:
+            self._uncovered_since_ns.setdefault(symbol, position.at_ns)
+
+    def _record(self, symbol: str, uncovered_ns: int) -> None:
+        uncovered_ms = uncovered_ns / 1e6
+        self._uncovered_max_ms = max(self._uncovered_max_ms, uncovered_ms)
+        if uncovered_ns > 0:
+            self.publish(CoverGap(symbol, self.clock.now_ns(), uncovered_ms))
+
+    @handles(Timer)
+    def on_timer(self, _timer: Timer) -> None:
+        """Close what has been uncovered for too long; again every cover_max_ms until it is."""
+        now_ns = self.clock.now_ns()
+        for symbol, since_ns in list(self._uncovered_since_ns.items()):
+            position = self._positions.get(symbol)
+            if position is not None and position.quantity:
+                self._uncovered_max_ms = max(self._uncovered_max_ms, (now_ns - since_ns) / 1e6)
+                if now_ns - since_ns > self._cover_max_ns:
+                    self._close(position, "uncovered")
+
+    @handles(MarkTick)
+    def on_mark(self, mark: MarkTick) -> None:
+        """Close a position that has too little of its way to liquidation left."""
+        position = self._positions.get(mark.symbol)
+        if position is None or not position.quantity:
+            return
+        liquidation, entry = float(position.liquidation), float(position.entry)
+        way = abs(entry - liquidation)
+        if liquidation <= 0.0 or way == 0.0:
+            return
+        left = position.side * (mark.mark - liquidation) / way
+        if distance_action(left, self.settings.risk.liquidation_left_close) == FORCE_CLOSE:
+            self._close(position, "near_liquidation")
+
+    @handles(BalanceChanged)
+    def on_balance(self, balance: BalanceChanged) -> None:
+        """Close the largest position when margin is nearly used up."""
+        equity = float(balance.equity_usdt)
+        open_positions = [p for p in self._positions.values() if p.quantity]
+        if not open_positions or equity <= 0.0:
+            return
+        used = 1.0 - float(balance.free_margin_usdt) / equity
+        risk = self.settings.risk
+        if utilisation_action(used, risk.utilisation_warn, risk.utilisation_close) == FORCE_CLOSE:
+            self._close(max(open_positions, key=lambda p: p.quantity * p.entry), "margin")
+
+    def _close(self, position: PositionChanged, reason: ExitReason) -> None:
+        now_ns = self.clock.now_ns()
+        if now_ns - self._closing_ns.get(position.symbol, 0) < self._cover_max_ns:
+            return
+        self._closing_ns[position.symbol] = now_ns
+        self.publish(Close(position.symbol, now_ns, position.side, position.quantity, reason))
+
+    @handles(Report)
+    def on_report(self, _message: Report) -> dict[str, Any]:
+        """Answer with the worst uncovered time."""
+        return {"uncovered_max_ms": self._uncovered_max_ms}

@@ -1,0 +1,58 @@
+"""What execution remembers of one intent until it is over."""
+
+from decimal import Decimal
+
+from hfengine.messages import Fill, OpenBracket, OrderUpdate, ReducePosition
+
+TERMINAL = ("filled", "cancelled", "rejected")
+
+
+class Intent:
+    """One intent: its order at the venue, and what has been heard of it.
+
+    It is over when the order's end is known, every fill of it was heard, and the position was
+    heard after the last fill; not earlier, or a second entry could slip in between.
+    """
+
+    __slots__ = (
+        "client_id",
+        "heard",
+        "opened",
+        "order",
+        "position_due",
+        "queries",
+        "source",
+    )
+
+    def __init__(self, client_id: str, source: OpenBracket | ReducePosition) -> None:
+        self.client_id = client_id
+        self.source = source
+        self.order: OrderUpdate | None = None
+        self.heard = Decimal(0)
+        self.position_due = False
+        self.opened = False
+        self.queries = 0
+
+    @property
+    def is_entry(self) -> bool:
+        """Tell whether the intent opens a position."""
+        return isinstance(self.source, OpenBracket)
+
+    def hear_order(self, update: OrderUpdate) -> None:
+        """Take what the venue says of the order; an end is never taken back."""
+        known = self.order
+        if known is None or known.state not in TERMINAL or update.filled > known.filled:
+            self.order = update
+
+    def hear_fill(self, fill: Fill) -> None:
+        """Take one fill of the order."""
+        self.heard += fill.quantity
+        self.position_due = True
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing more can come of it."""
+        order = self.order
+        if order is None or order.state not in TERMINAL:
+            return False
+        return order.filled == self.heard and not self.position_due

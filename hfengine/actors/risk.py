@@ -1,0 +1,263 @@
+"""Entries and exits pass here: every gate by name, then one sized, proved bracket."""
+
+from typing import Any
+
+from hfengine.actors.brackets import Account, Planner, Refused
+from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.kernels.histogram import now_ns
+from hfengine.kernels.liquidation import NONE as NO_ACTION
+from hfengine.kernels.liquidation import utilisation_action
+from hfengine.messages import (
+    BalanceChanged,
+    BookSync,
+    Close,
+    Entry,
+    FeeWarning,
+    Fill,
+    Flatten,
+    FundingPaid,
+    Halt,
+    LeverageChanged,
+    LeverageProof,
+    MarkTick,
+    OpenBracket,
+    OrderEnded,
+    OrderUnknown,
+    PositionChanged,
+    Reduce,
+    ReducePosition,
+    Refusal,
+    Report,
+    Resume,
+)
+from hfengine.runtime.actor import handles
+
+
+class Risk(WiredActor):
+    """Holds what must be true before an entry, and refuses by name when it is not."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring)
+        self._proofs: dict[str, LeverageProof] = {}
+        self._positions: dict[str, PositionChanged] = {}
+        self._balance: BalanceChanged | None = None
+        self._synced: dict[str, bool] = {}
+        self._marks: dict[str, MarkTick] = {}
+        self._entering: dict[str, OpenBracket] = {}
+        self._exiting: dict[str, int] = {}
+        self._unknown: dict[str, int] = {}
+        self._halts: dict[str, str] = {}
+        self._day_pnl_usdt = 0.0
+        self._planners = {
+            symbol: Planner(self.settings, wiring.instruments[symbol])
+            for symbol in self.settings.symbols
+        }
+        self._stages = wiring.stages
+        self._entries = 0
+
+    # what the gates look at
+
+    @handles(LeverageProof)
+    def on_proof(self, proof: LeverageProof) -> None:
+        """Keep the newest proof of a symbol."""
+        self._proofs[proof.symbol] = proof
+
+    @handles(LeverageChanged)
+    def on_leverage_changed(self, change: LeverageChanged) -> None:
+        """Drop a proof that the venue has just contradicted."""
+        proof = self._proofs.get(change.symbol)
+        if proof is not None and proof.got != change.leverage:
+            del self._proofs[change.symbol]
+
+    @handles(PositionChanged)
+    def on_position(self, position: PositionChanged) -> None:
+        """Keep the venue's position."""
+        self._positions[position.symbol] = position
+
+    @handles(BalanceChanged)
+    def on_balance(self, balance: BalanceChanged) -> None:
+        """Keep the account."""
+        self._balance = balance
+
+    @handles(BookSync)
+    def on_sync(self, sync: BookSync) -> None:
+        """Keep whether a symbol's book can be trusted."""
+        self._synced[sync.symbol] = sync.synced
+
+    @handles(MarkTick)
+    def on_mark(self, mark: MarkTick) -> None:
+        """Keep mark and funding."""
+        self._marks[mark.symbol] = mark
+
+    @handles(Fill)
+    def on_fill(self, fill: Fill) -> None:
+        """Add realised profit and fees to the day."""
+        self._day_pnl_usdt += float(fill.realised_usdt - fill.fee_usdt)
+
+    @handles(FundingPaid)
+    def on_funding(self, funding: FundingPaid) -> None:
+        """Add funding to the day."""
+        self._day_pnl_usdt -= float(funding.funding_usdt)
+
+    @handles(OrderEnded)
+    def on_order_ended(self, ended: OrderEnded) -> None:
+        """Free the symbol for its next intent."""
+        symbol = ended.symbol
+        entering = self._entering.get(symbol)
+        if entering is not None and entering.intent == ended.intent:
+            del self._entering[symbol]
+        for pending in (self._exiting, self._unknown):
+            if pending.get(symbol) == ended.intent:
+                del pending[symbol]
+
+    @handles(OrderUnknown)
+    def on_unknown(self, unknown: OrderUnknown) -> None:
+        """Freeze the symbol until the order's fate is known."""
+        self._unknown[unknown.symbol] = unknown.intent
+
+    @handles(Halt)
+    def on_halt(self, halt: Halt) -> None:
+        """Take no entries."""
+        self._halts[halt.source] = halt.reason
+
+    @handles(Resume)
+    def on_resume(self, resume: Resume) -> None:
+        """Clear the halts of one source."""
+        self._halts.pop(resume.source, None)
+
+    @handles(Flatten)
+    def on_flatten(self, flatten: Flatten) -> None:
+        """Take no entries while the engine closes down."""
+        self._halts["flatten"] = flatten.reason
+
+    # decisions
+
+    @handles(Entry)
+    def on_entry(self, entry: Entry) -> None:
+        """Turn an entry wish into a bracket, or into a refusal."""
+        started_ns = now_ns()
+        try:
+            self._gate(entry)
+            bracket = self._plan(entry)
+        except Refused as refused:
+            self._stages.risk.record(now_ns() - started_ns)
+            self.publish(
+                Refusal(
+                    entry.signal_id,
+                    entry.symbol,
+                    entry.at_ns,
+                    refused.gate,
+                    refused.measured,
+                    refused.threshold,
+                    refused.detail,
+                )
+            )
+            return
+        self._entering[entry.symbol] = bracket
+        self._entries += 1
+        self._stages.risk.record(now_ns() - started_ns)
+        self.publish(bracket)
+
+    def _gate(self, entry: Entry) -> None:
+        """Raise Refused at the first gate that does not hold."""
+        settings, symbol = self.settings, entry.symbol
+        for source, reason in self._halts.items():
+            raise Refused("halted", 1.0, 0.0, f"{source}: {reason}")
+        if not self.wiring.journal_ok():
+            raise Refused("journal", 0.0, 1.0, "the journal is not being written")
+        if not self._synced.get(symbol, False):
+            raise Refused("book_sync", 0.0, 1.0)
+        age_ms = (self.clock.now_ns() - entry.tick_ns) / 1e6
+        if age_ms > settings.risk.data_age_max_ms:
+            raise Refused("data_age_ms", age_ms, settings.risk.data_age_max_ms)
+        spread_bps = (entry.ask - entry.bid) / entry.bid * 1e4
+        if spread_bps > settings.risk.spread_max_bps:
+            raise Refused("spread_bps", spread_bps, settings.risk.spread_max_bps)
+        self._gate_proof(entry)
+        if symbol in self._unknown:
+            raise Refused("order_unknown", self._unknown[symbol], 0.0)
+        if symbol in self._entering or symbol in self._exiting:
+            raise Refused("order_in_flight", 1.0, 0.0)
+        position = self._positions.get(symbol)
+        if position is not None and position.quantity:
+            raise Refused("position_open", float(position.quantity), 0.0)
+        busy = {s for s, p in self._positions.items() if p.quantity} | set(self._entering)
+        if len(busy) >= settings.sizing.positions_max:
+            raise Refused("positions_max", len(busy), settings.sizing.positions_max)
+        self._gate_account()
+
+    def _gate_proof(self, entry: Entry) -> None:
+        leverage, symbol = self.settings.leverage, entry.symbol
+        proof = self._proofs.get(symbol)
+        wanted = leverage.of(symbol)
+        if proof is None:
+            raise Refused("leverage_proof", 0.0, wanted, "never proved")
+        if leverage.on_failure == "block" and (
+            proof.got != wanted or proof.margin_mode != leverage.margin_mode
+        ):
+            detail = f"{proof.margin_mode}, wanted {leverage.margin_mode}"
+            raise Refused("leverage_proof", proof.got, wanted, detail)
+        age_s = (entry.at_ns - proof.at_ns) / 1e9
+        if age_s > leverage.proof_age_max_s:
+            raise Refused("leverage_proof_age_s", age_s, leverage.proof_age_max_s)
+
+    def _gate_account(self) -> None:
+        limits, balance = self.settings.risk, self._balance
+        if balance is None:
+            raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
+        if -self._day_pnl_usdt >= limits.daily_loss_max_usdt:
+            raise Refused("daily_loss_usdt", -self._day_pnl_usdt, limits.daily_loss_max_usdt)
+        equity = float(balance.equity_usdt)
+        if equity <= 0.0:
+            raise Refused("equity_usdt", equity, 0.0)
+        used = 1.0 - float(balance.free_margin_usdt) / equity
+        action = utilisation_action(used, limits.utilisation_warn, limits.utilisation_close)
+        if action != NO_ACTION:
+            raise Refused("margin_utilisation", used, limits.utilisation_warn)
+
+    def _plan(self, entry: Entry) -> OpenBracket:
+        balance = self._balance
+        if balance is None:
+            raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
+        proof = self._proofs[entry.symbol]
+        exposure = sum(float(p.quantity * p.entry) for p in self._positions.values())
+        exposure += sum(float(b.quantity * b.price) for b in self._entering.values())
+        bracket, warnings = self._planners[entry.symbol].plan(
+            entry,
+            proof,
+            Account.of(balance, exposure),
+            self._marks.get(entry.symbol),
+            self.wiring.intents,
+        )
+        for gate, measured, threshold in warnings:
+            self.publish(
+                FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
+            )
+        return bracket
+
+    @handles(Reduce)
+    def on_reduce(self, reduce: Reduce) -> None:
+        """Pass a partial close on after checking that it is one."""
+        self._exit(reduce)
+
+    @handles(Close)
+    def on_close(self, close: Close) -> None:
+        """Pass a close on; no entry limit stops it."""
+        self._exit(close)
+
+    def _exit(self, wish: Reduce | Close) -> None:
+        symbol = wish.symbol
+        position = self._positions.get(symbol)
+        if position is None or not position.quantity or position.side != wish.side:
+            return
+        if symbol in self._exiting:
+            return
+        quantity = min(wish.quantity, position.quantity)
+        intent = self.wiring.intents.draw()
+        self._exiting[symbol] = intent
+        self.publish(ReducePosition(intent, symbol, wish.at_ns, wish.side, quantity, wish.reason))
+
+    @handles(Report)
+    def on_report(self, _message: Report) -> dict[str, Any]:
+        """Answer with entries let through and the halts in force."""
+        return {"entries": self._entries, "halts": dict(self._halts)}

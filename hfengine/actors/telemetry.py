@@ -1,0 +1,232 @@
+"""Hears everything but ticks, answers nobody: counts, money, and what the live view shows."""
+
+from collections import deque
+from decimal import Decimal
+from typing import Any
+
+from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.limits import DECISIONS_KEPT, FAULTS_SHOWN
+from hfengine.messages import (
+    ActorDied,
+    BalanceChanged,
+    BookSync,
+    CoverGap,
+    EngineState,
+    FeedFault,
+    FeeWarning,
+    Fill,
+    FlattenDone,
+    FundingPaid,
+    Halt,
+    LeverageProof,
+    MarkTick,
+    Message,
+    OpenBracket,
+    OrderEnded,
+    OrderUnknown,
+    PositionChanged,
+    Rebalanced,
+    Refusal,
+    Report,
+    Resume,
+    SnapshotFailed,
+)
+from hfengine.runtime.actor import handles
+
+
+class Telemetry(WiredActor):
+    """The session in figures. Money is exact: the sums must equal the venue's ledger."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring)
+        self._counts: dict[str, int] = {}
+        self._refusals: dict[str, int] = {}
+        self._fee_warnings: dict[str, int] = {}
+        self._gross = Decimal(0)
+        self._fees = Decimal(0)
+        self._funding = Decimal(0)
+        self._positions: dict[str, PositionChanged] = {}
+        self._proofs: dict[str, LeverageProof] = {}
+        self._marks: dict[str, MarkTick] = {}
+        self._synced: dict[str, bool] = {}
+        self._balance: BalanceChanged | None = None
+        self._state = EngineState(0, "starting", "")
+        self._halts: dict[str, str] = {}
+        self._noted = 0
+        self._recent: deque[tuple[int, int, str]] = deque(maxlen=DECISIONS_KEPT)
+        self._faults: deque[str] = deque(maxlen=FAULTS_SHOWN)
+
+    def _count(self, message: Message) -> None:
+        name = type(message).__name__
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def _note(self, at_ns: int, text: str) -> None:
+        self._noted += 1
+        self._recent.append((self._noted, at_ns, text))
+
+    @handles(Refusal)
+    def on_refusal(self, refusal: Refusal) -> None:
+        """Count a refusal by gate."""
+        self._refusals[refusal.gate] = self._refusals.get(refusal.gate, 0) + 1
+        self._note(
+            refusal.at_ns,
+            f"{refusal.symbol} refused by {refusal.gate}: {refusal.measured:.6g}"
+            f" against {refusal.threshold:.6g} {refusal.detail}",
+        )
+
+    @handles(FeeWarning)
+    def on_fee_warning(self, warning: FeeWarning) -> None:
+        """Count an entry the strict fee gate would have refused."""
+        self._fee_warnings[warning.gate] = self._fee_warnings.get(warning.gate, 0) + 1
+
+    @handles(OpenBracket)
+    def on_bracket(self, bracket: OpenBracket) -> None:
+        """Note a bracket."""
+        self._count(bracket)
+        word = "long" if bracket.side > 0 else "short"
+        self._note(
+            bracket.at_ns,
+            f"{bracket.symbol} {word} {bracket.quantity} at {bracket.price}, stop {bracket.stop},"
+            f" target {bracket.target}, {bracket.leverage}x, bound by {bracket.binding}",
+        )
+
+    @handles(Fill)
+    def on_fill(self, fill: Fill) -> None:
+        """Add up the money of a fill."""
+        self._count(fill)
+        self._gross += fill.realised_usdt
+        self._fees += fill.fee_usdt
+        word = "buy" if fill.side > 0 else "sell"
+        self._note(
+            fill.at_ns, f"{fill.symbol} {fill.cause} fill: {word} {fill.quantity} at {fill.price}"
+        )
+
+    @handles(FundingPaid)
+    def on_funding(self, funding: FundingPaid) -> None:
+        """Add up funding."""
+        self._count(funding)
+        self._funding += funding.funding_usdt
+
+    @handles(PositionChanged)
+    def on_position(self, position: PositionChanged) -> None:
+        """Keep the position."""
+        self._positions[position.symbol] = position
+
+    @handles(BalanceChanged)
+    def on_balance(self, balance: BalanceChanged) -> None:
+        """Keep the account."""
+        self._balance = balance
+
+    @handles(LeverageProof)
+    def on_proof(self, proof: LeverageProof) -> None:
+        """Count and keep a proof."""
+        self._count(proof)
+        known = self._proofs.get(proof.symbol)
+        self._proofs[proof.symbol] = proof
+        if known is None or known.got != proof.got:
+            text = f"{proof.symbol} leverage {proof.got}x {proof.margin_mode} ({proof.source})"
+            self._note(proof.at_ns, text)
+
+    @handles(MarkTick)
+    def on_mark(self, mark: MarkTick) -> None:
+        """Keep the mark."""
+        self._marks[mark.symbol] = mark
+
+    @handles(BookSync)
+    def on_sync(self, sync: BookSync) -> None:
+        """Keep whether the book is true."""
+        self._count(sync)
+        self._synced[sync.symbol] = sync.synced
+        self._note(
+            sync.at_ns,
+            f"{sync.symbol} book {'in' if sync.synced else 'OUT OF'} sync: {sync.reason}",
+        )
+
+    @handles(FeedFault)
+    def on_fault(self, fault: FeedFault) -> None:
+        """Count and keep a feed fault."""
+        self._count(fault)
+        self._faults.append(f"{fault.origin}:{fault.line}: {fault.fault}: {fault.detail}")
+
+    @handles(Rebalanced)
+    def on_rebalanced(self, look: Rebalanced) -> None:
+        """Note what the rebalancer did."""
+        self._count(look)
+        if look.action != "hold":
+            self._note(look.at_ns, f"{look.symbol} rebalance: {look.action}, {look.reason}")
+
+    @handles(EngineState)
+    def on_state(self, state: EngineState) -> None:
+        """Keep the engine's state."""
+        self._state = state
+        self._note(state.at_ns, f"engine {state.state}: {state.reason}")
+
+    @handles(Halt)
+    def on_halt(self, halt: Halt) -> None:
+        """Keep a halt."""
+        self._halts[halt.source] = halt.reason
+        self._note(halt.at_ns, f"HALT by {halt.source}: {halt.reason}")
+
+    @handles(Resume)
+    def on_resume(self, resume: Resume) -> None:
+        """Forget a halt."""
+        self._halts.pop(resume.source, None)
+
+    @handles(ActorDied)
+    def on_death(self, death: ActorDied) -> None:
+        """Note an actor's death."""
+        self._count(death)
+        self._note(death.at_ns, f"ACTOR DIED: {death.name}: {death.error}")
+
+    @handles(OrderEnded)
+    def on_order_ended(self, ended: OrderEnded) -> None:
+        """Count how intents end."""
+        key = f"orders_{ended.outcome}"
+        self._counts[key] = self._counts.get(key, 0) + 1
+        if ended.outcome in ("rejected", "not_placed"):
+            self._note(
+                ended.at_ns,
+                f"{ended.symbol} order {ended.client_id} {ended.outcome}: {ended.reason}",
+            )
+
+    @handles(OrderUnknown)
+    def on_unknown(self, unknown: OrderUnknown) -> None:
+        """Note an order whose answer was lost."""
+        self._count(unknown)
+        self._note(unknown.at_ns, f"{unknown.symbol} order {unknown.client_id} UNKNOWN")
+
+    @handles(CoverGap)
+    def on_gap(self, gap: CoverGap) -> None:
+        """Count a gap in cover."""
+        self._count(gap)
+
+    @handles(SnapshotFailed)
+    def on_snapshot_failed(self, failed: SnapshotFailed) -> None:
+        """Count a snapshot that could not be had."""
+        self._count(failed)
+
+    @handles(FlattenDone)
+    def on_flattened(self, done: FlattenDone) -> None:
+        """Note the end of a flatten."""
+        self._note(done.at_ns, f"flatten: {'flat' if done.flat else 'NOT FLAT: ' + done.detail}")
+
+    @handles(Report)
+    def on_report(self, _message: Report) -> dict[str, Any]:
+        """Answer with everything counted and kept."""
+        return {
+            "counts": dict(self._counts),
+            "refusals": dict(self._refusals),
+            "fee_warnings": dict(self._fee_warnings),
+            "gross_usdt": self._gross,
+            "fees_usdt": self._fees,
+            "funding_usdt": self._funding,
+            "positions": dict(self._positions),
+            "proofs": dict(self._proofs),
+            "marks": dict(self._marks),
+            "synced": dict(self._synced),
+            "balance": self._balance,
+            "state": self._state,
+            "halts": dict(self._halts),
+            "recent": list(self._recent),
+            "faults": list(self._faults),
+        }

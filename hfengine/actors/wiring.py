@@ -1,0 +1,36 @@
+"""What every actor is given when it is made: settings, seams and the way out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hfengine.instruments import Instrument
+from hfengine.runtime.actor import LoopActor
+from hfengine.runtime.stages import Stages
+from hfengine.seeds import Numbers, OrderIds
+from hfengine.settings import Settings
+from hfengine.venues.port import Venue
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """One engine's settings and seams. Clock and `publish` every actor has from its host."""
+
+    settings: Settings
+    instruments: Mapping[str, Instrument]
+    venue: Venue
+    stages: Stages
+    intents: Numbers
+    signals: Numbers
+    order_ids: OrderIds
+    journal_ok: Callable[[], bool]
+    heard_fills: set[str]
+    """Ids of the fills published so far: execution's own memory across its restarts."""
+
+
+class WiredActor(LoopActor):
+    """An actor of the engine."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__()
+        self.wiring = wiring
+        self.settings = wiring.settings

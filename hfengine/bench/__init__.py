@@ -1,0 +1,1 @@
+"""Measurements for users: what `hfengine bench` runs."""

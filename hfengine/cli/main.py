@@ -1,0 +1,50 @@
+"""The command line: `hfengine COMMAND --help` explains each with an example."""
+
+import sys
+
+import typer
+
+from hfengine import __version__
+from hfengine.cli.bench import bench
+from hfengine.cli.config import config_app
+from hfengine.cli.journal import journal_app
+from hfengine.cli.run import run
+from hfengine.errors import ExitCode, HfengineError
+
+app = typer.Typer(
+    name="hfengine",
+    help=(
+        "Leveraged perpetual futures with a native hot path. It never opens a position whose "
+        "leverage, liquidation distance and exchange-side stop it has not proved. It promises "
+        "safety, truth and speed, never profit."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(bench)
+app.add_typer(config_app, name="config")
+app.add_typer(journal_app, name="journal")
+
+
+@app.command()
+def version() -> None:
+    """Print the version. Example: hfengine version"""
+    typer.echo(f"hfengine {__version__}")
+
+
+def main() -> None:
+    """Run the command line; a known error ends in one sentence and its exit code."""
+    try:
+        app()
+    except HfengineError as error:
+        typer.echo(f"hfengine: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("hfengine: interrupted twice; the position, if any, was not read back", err=True)
+        sys.exit(ExitCode.NOT_FLAT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""`hfengine run`: a profile from start to flat, with a live view or plain lines."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hfengine.cli.durations import parse_duration_s, parse_speed
+from hfengine.cli.live import LiveView, PlainLines
+from hfengine.config import load
+from hfengine.engine import Engine
+from hfengine.errors import ConfigError, ExitCode
+from hfengine.feeds.build import build_feed
+from hfengine.summary import Summary
+
+
+def run(
+    profile: Annotated[
+        str, typer.Option(help="Profile: a name in configs/ or a path to a TOML file.")
+    ] = "paper",
+    replay: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recording to play; several are merged by time.", show_default=False),
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(help="max, 1x, 10x, ...; default 1x, or max with --replay.")
+    ] = "",
+    duration: Annotated[
+        str, typer.Option(help="Engine time after which to end, for example 30s, 2m.")
+    ] = "",
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of latencies and of the synthetic market.")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object, last line.")
+    ] = False,
+) -> None:
+    """Run a profile until its feed ends, the duration is over or Ctrl-C; then go flat.
+
+    Example: hfengine run --profile paper --duration 30s
+
+    Exit codes: 0 flat; 2 a problem in profile or options; 3 not flat; 4 flat after a halt; 5 no
+    market data.
+    """
+    overrides: dict[str, object] = {} if seed is None else {"seed": seed}
+    if replay:
+        overrides["venue.feed"] = "replay"
+    loaded = load(profile, environment=os.environ, dotenv=Path(".env"), overrides=overrides)
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    pace = parse_speed(speed) if speed else (None if replay else 1.0)
+    ends_s = parse_duration_s(duration) if duration else None
+    if pace is None and ends_s is None and not replay:
+        problem = "--speed max on the endless synthetic market needs --duration, for example 60s"
+        raise ConfigError([problem])
+    feed = build_feed(loaded.settings, replay or [])
+    watched = pace is not None and not json_
+    terminal = sys.stdout.isatty()
+    view = LiveView(loaded) if terminal and watched else PlainLines(quiet=json_)
+    engine = Engine(
+        loaded,
+        feed,
+        speed=pace,
+        duration_s=ends_s,
+        observer=_observing(view, json_=json_),
+        observe_every_s=view.every_s(pace),
+    )
+    with view:
+        summary = engine.run()
+    _print_summary(summary, json_=json_)
+    raise typer.Exit(_exit_code(summary))
+
+
+def _observing(view: "LiveView | PlainLines", *, json_: bool) -> Any:
+    if json_:
+        return None
+
+    def observe(seen: Mapping[str, Any]) -> None:
+        view.show(seen)
+
+    return observe
+
+
+def _print_summary(summary: Summary, *, json_: bool) -> None:
+    if json_:
+        typer.echo(summary.json())
+        return
+    for line in summary.lines():
+        typer.echo(line)
+
+
+def _exit_code(summary: Summary) -> ExitCode:
+    if not summary.flat:
+        return ExitCode.NOT_FLAT
+    return ExitCode.HALTED if summary.state == "halted" else ExitCode.OK

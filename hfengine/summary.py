@@ -1,0 +1,110 @@
+"""What a run was: one object, printed by `hfengine run` and as its last line with --json."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+def plain(money: Decimal) -> Decimal:
+    """Return the same sum without trailing zeros or an exponent: 0E-8 is 0, 1E+2 is 100."""
+    return Decimal(f"{money.normalize():f}") if money else Decimal(0)
+
+
+class BookChecks(Struct, frozen=True):
+    """Books compared with the recorded best quotes, once per diff."""
+
+    matched: int
+    mismatched: int
+
+
+class JournalSummary(Struct, frozen=True):
+    """Where the session log is and the hash that ends its chain."""
+
+    path: str
+    hash: str
+    records: int
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """The run in figures. `latency_ns` is real time; everything else is the engine's own time."""
+
+    state: str
+    flat: bool
+    reason: str
+    session: str
+    profile: str
+    fee_gate: str
+    seed: int
+    frames: int
+    frames_per_s: float
+    engine_s: float
+    wall_s: float
+    book_checks: BookChecks
+    feed_faults: dict[str, int]
+    fault_lines: list[str]
+    signals: int
+    entries: int
+    refusals: dict[str, int]
+    fee_warnings: dict[str, int]
+    leverage_proofs: int
+    leverage: dict[str, int]
+    brackets: int
+    fills: int
+    orders_rejected: int
+    rebalances: dict[str, int]
+    uncovered_max_ms: float
+    gross_usdt: Decimal
+    fees_usdt: Decimal
+    funding_usdt: Decimal
+    net_usdt: Decimal
+    wallet_usdt: Decimal
+    ledger_difference_usdt: Decimal
+    actor_deaths: int
+    journal: JournalSummary | None
+    latency_ns: dict[str, dict[str, int]]
+
+    def lines(self) -> list[str]:
+        """Return the summary as lines for a person."""
+        refused = ", ".join(f"{gate} {n}" for gate, n in sorted(self.refusals.items())) or "none"
+        looks = ", ".join(f"{rule} {n}" for rule, n in sorted(self.rebalances.items())) or "none"
+        proofs = ", ".join(f"{symbol} {got}x" for symbol, got in sorted(self.leverage.items()))
+        checks = self.book_checks
+        rows: list[tuple[str, Any]] = [
+            ("state", f"{self.state} ({self.reason})"),
+            ("flat", "yes, read back from the venue" if self.flat else "NO"),
+            ("frames", f"{self.frames:,} in {self.wall_s:.2f} s: {self.frames_per_s:,.0f}/s"),
+            ("engine time", f"{self.engine_s:.1f} s"),
+            ("book checks", f"{checks.matched} matched, {checks.mismatched} mismatched"),
+            ("feed faults", sum(self.feed_faults.values())),
+            ("leverage", f"{proofs or 'none'}, proved {self.leverage_proofs} times"),
+            ("signals", f"{self.signals}: {self.brackets} brackets, refused: {refused}"),
+            ("fills", self.fills),
+            ("rebalancer", looks),
+            ("uncovered", f"{self.uncovered_max_ms:.3f} ms at worst"),
+            ("result", self._money()),
+            ("ledger", f"engine minus venue: {self.ledger_difference_usdt} USDT"),
+        ]
+        if self.fee_gate == "report":
+            would = sum(self.fee_warnings.values())
+            rows.append(("fee gate", f'"report": the strict gate would have refused {would} times'))
+        if self.journal is not None:
+            rows.append(("journal", f"{self.journal.path} ({self.journal.records:,} records)"))
+            rows.append(("hash", self.journal.hash))
+        rows += [
+            (f"{stage} ns", f"p50 {q['p50']:,}  p99 {q['p99']:,}  p99.9 {q['p999']:,}")
+            for stage, q in self.latency_ns.items()
+        ]
+        lines = [f"{name:<18}{text}" for name, text in rows]
+        return lines + [f"{'fault':<18}{line}" for line in self.fault_lines]
+
+    def json(self) -> str:
+        """Return the summary as one line of JSON; money as exact decimal numbers."""
+        return msgspec.json.Encoder(decimal_format="number").encode(self).decode()
+
+    def _money(self) -> str:
+        return (
+            f"{self.gross_usdt} gross, {-self.fees_usdt} fees, {-self.funding_usdt} funding"
+            f": net {self.net_usdt} USDT"
+        )

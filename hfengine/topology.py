@@ -1,0 +1,63 @@
+"""Who hears what: the data-flow picture of docs/architecture.md as a table."""
+
+from typing import Any, Final
+
+from hfengine import messages as m
+from hfengine.actors.execution import Execution
+from hfengine.actors.guardian import Guardian
+from hfengine.actors.market_data import MarketData
+from hfengine.actors.rebalancer import Rebalancer
+from hfengine.actors.risk import Risk
+from hfengine.actors.signals import Signals
+from hfengine.actors.telemetry import Telemetry
+from hfengine.actors.wiring import WiredActor
+
+ACTORS: Final[dict[str, type[WiredActor]]] = {
+    "telemetry": Telemetry,
+    "guardian": Guardian,
+    "risk": Risk,
+    "rebalancer": Rebalancer,
+    "execution": Execution,
+    "signals": Signals,
+    "market_data": MarketData,
+}
+"""In the order in which they start: whoever listens before whoever speaks."""
+
+HEARERS: Final[dict[type[Any], tuple[str, ...]]] = {
+    m.Start: ("execution", "market_data"),
+    m.BookTick: ("signals",),
+    m.TradeTick: ("signals",),
+    m.MarkTick: ("risk", "guardian", "telemetry"),
+    m.BookSync: ("risk", "telemetry"),
+    m.FeedFault: ("telemetry",),
+    m.SnapshotFailed: ("telemetry",),
+    m.Forecast: ("rebalancer",),
+    m.Entry: ("risk",),
+    m.Refusal: ("telemetry",),
+    m.FeeWarning: ("telemetry",),
+    m.OpenBracket: ("execution", "telemetry"),
+    m.Reduce: ("risk",),
+    m.Close: ("risk",),
+    m.ReducePosition: ("execution",),
+    m.MoveProtection: ("execution",),
+    m.LeverageProof: ("risk", "telemetry"),
+    m.LeverageChanged: ("risk",),
+    m.OrderSent: (),
+    m.OrderUnknown: ("risk", "telemetry"),
+    m.OrderEnded: ("risk", "telemetry"),
+    m.OrderUpdate: (),
+    m.Fill: ("risk", "guardian", "telemetry"),
+    m.FundingPaid: ("risk", "telemetry"),
+    m.PositionOpened: ("rebalancer",),
+    m.PositionChanged: ("risk", "guardian", "rebalancer", "telemetry"),
+    m.BalanceChanged: ("risk", "guardian", "telemetry"),
+    m.CoverGap: ("telemetry",),
+    m.Rebalanced: ("telemetry",),
+    m.Halt: ("risk", "telemetry"),
+    m.Resume: ("risk", "telemetry"),
+    m.Flatten: ("risk", "execution"),
+    m.FlattenDone: ("telemetry",),
+    m.EngineState: ("telemetry",),
+    m.ActorDied: ("telemetry",),
+}
+"""Message class -> actors that hear it, in order. The journal hears every one of them first."""

@@ -1,0 +1,62 @@
+"""What the engine asks of a venue, and what a venue tells the engine.
+
+Every request is a coroutine that ends in one of three ways: an answer; `VenueRejected` (certainly
+not done); `VenueUnknown` (the answer was lost: query by client id before anything else).
+`VenueUnavailable` means that nothing was sent.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from hfengine.messages import (
+    BalanceChanged,
+    Fill,
+    LeverageSetting,
+    Message,
+    OrderRequest,
+    OrderUpdate,
+    PositionChanged,
+)
+
+Tell = Callable[[Message], None]
+
+
+class Venue(Protocol):
+    """One account at one venue."""
+
+    def connect(self, market: Tell, account: Tell) -> None:
+        """Start the streams: frames and feed faults go to `market`, account events to `account`."""
+
+    async def snapshot(self, symbol: str) -> bytes:
+        """Return the venue's book snapshot in its own wire form."""
+
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Ask for a leverage; success is proved only by `leverage_of`."""
+
+    async def set_margin_mode(self, symbol: str, mode: Literal["isolated", "cross"]) -> None:
+        """Ask for a margin mode; "not modified" is a success."""
+
+    async def leverage_of(self, symbol: str) -> LeverageSetting:
+        """Read a symbol's leverage and margin mode."""
+
+    async def place(self, request: OrderRequest) -> OrderUpdate:
+        """Send one order; the answer is the venue's acknowledgement."""
+
+    async def order_by_id(self, symbol: str, client_id: str) -> OrderUpdate | None:
+        """Look an order up by its client id; None when the venue does not know it."""
+
+    async def cancel_all(self, symbol: str) -> int:
+        """Cancel every open and conditional order of a symbol; return how many."""
+
+    async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
+        """Amend stop and target of a position in place."""
+
+    async def positions(self) -> list[PositionChanged]:
+        """Read the positions that are not flat."""
+
+    async def balance(self) -> BalanceChanged:
+        """Read the account."""
+
+    async def fills(self) -> list[Fill]:
+        """Read the fills of this session."""

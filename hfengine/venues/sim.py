@@ -1,0 +1,348 @@
+"""The simulated exchange as a venue, in process, on virtual time.
+
+A pump moves the clock from event to event: a recorded frame reaches the exchange, and a latency
+later the engine. Requests, answers and account events each take their own seeded latency, so
+acknowledgement and fill race as they do on a real venue.
+"""
+
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Literal, TypeVar, cast
+
+import orjson
+
+from hfengine.clock import VirtualClock
+from hfengine.errors import VenueRejected, VenueUnavailable
+from hfengine.exchange.core import Exchange
+from hfengine.exchange.latency import FifoDelay, Latency
+from hfengine.feeds.source import Damage, Feed, Recorded
+from hfengine.instruments import Instrument
+from hfengine.kernels.book import Book
+from hfengine.kernels.codec import DEPTH, MARK, QUOTE, SNAPSHOT, TRADE, BinanceCodec
+from hfengine.limits import PUMP_BATCH_FRAMES
+from hfengine.messages import (
+    BalanceChanged,
+    FeedFault,
+    Fill,
+    Frame,
+    LeverageSetting,
+    Message,
+    OrderRequest,
+    OrderUpdate,
+    PositionChanged,
+)
+from hfengine.runtime.virtual_loop import VirtualLoop
+from hfengine.seeds import Seed
+from hfengine.settings import Venue as VenueSettings
+from hfengine.venues.marks import DerivedMark
+from hfengine.venues.port import Tell
+from hfengine.venues.touch import TouchBook
+
+ACCOUNT = "main"
+SNAPSHOT_LEVELS = 1000
+MARK_SAMPLE_NS = 100_000_000
+FUNDING_PERIOD_NS = 8 * 3600 * 1_000_000_000
+ASSUMED_FUNDING_RATE = Decimal("0.0001")
+
+T = TypeVar("T")
+
+
+class SimVenue:
+    """One account at the simulated exchange, fed by a recording or a synthetic market."""
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        feed: Feed,
+        instruments: Mapping[str, Instrument],
+        settings: VenueSettings,
+        seed: Seed,
+        loop: VirtualLoop,
+        clock: VirtualClock,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._exchange = exchange
+        self._instruments = instruments
+        self._loop = loop
+        self._clock = clock
+        self._on_end = on_end
+        self._recorded: Iterator[Recorded | Damage] = iter(feed.events())
+        self._head: Recorded | Damage | None = next(self._recorded, None)
+        self._travelling: deque[tuple[int, Message]] = deque()
+        self._account_events: deque[Message] = deque()
+        self._feed_delay = self._delay(
+            seed, "feed", settings.feed_latency_us, settings.feed_jitter_us
+        )
+        order = (settings.order_latency_us, settings.order_jitter_us)
+        self._order_delay = self._delay(seed, "order", *order)
+        self._answer_delay = self._delay(seed, "answer", *order)
+        self._account_delay = self._delay(seed, "account", *order)
+        self._codecs: dict[str, BinanceCodec] = {}
+        self._books: dict[str, Book] = {}
+        self._marks: dict[str, DerivedMark | None] = {}
+        self._sample_ns = dict.fromkeys(instruments, 0)
+        for symbol, instrument in instruments.items():
+            book = Book(str(instrument.price_tick), str(instrument.quantity_step))
+            codec = BinanceCodec(symbol, book)
+            self._books[symbol] = book
+            self._codecs[symbol] = codec
+            self._marks[symbol] = DerivedMark()
+            exchange.attach_book(symbol, TouchBook(codec, book))
+        exchange.open_account(ACCOUNT, Decimal(str(settings.wallet_usdt)))
+        self._market: Tell = _unconnected
+        self._account: Tell = _unconnected
+        self._running = False
+        self.frames = 0
+        self.derived_marks = 0
+
+    @staticmethod
+    def _delay(seed: Seed, name: str, base_us: int, jitter_us: int) -> FifoDelay:
+        return FifoDelay(Latency(seed.stream(f"latency/{name}"), base_us, jitter_us))
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange itself, for the closing comparison of ledgers."""
+        return self._exchange
+
+    # streams
+
+    def connect(self, market: Tell, account: Tell) -> None:
+        """Start the feed; it runs until its end or `stop`."""
+        self._market = market
+        self._account = account
+        self._running = True
+        self._loop.call_soon(self._pump)
+
+    def stop(self) -> None:
+        """Stop the feed; requests are still answered."""
+        self._running = False
+
+    def _pump(self) -> None:
+        """Process events until a timer, a ready callback or the batch's end is next.
+
+        A paced run takes every event as a timer of the loop, which waits for it; a run at full
+        speed moves the clock itself as long as no timer is due before the next event.
+        """
+        loop, clock, travelling = self._loop, self._clock, self._travelling
+        paced = loop.speed is not None
+        now_ns = clock.now_ns()
+        for _ in range(PUMP_BATCH_FRAMES):
+            if not self._running:
+                return
+            head = self._head
+            arrives = bool(travelling) and (head is None or travelling[0][0] <= head.at_ns)
+            if arrives:
+                at_ns = travelling[0][0]
+            elif head is not None:
+                at_ns = head.at_ns
+            else:
+                self._running = False
+                self._on_end()
+                return
+            if at_ns > now_ns:
+                timer_ns = loop.next_timer_ns()
+                if paced or (timer_ns is not None and timer_ns <= at_ns):
+                    loop.call_at_ns(at_ns, self._pump)
+                    return
+                clock.advance_to(at_ns)
+                now_ns = at_ns
+            if arrives:
+                self._market(travelling.popleft()[1])
+            elif head is not None:
+                self._head = next(self._recorded, None)
+                self._leave(head)
+            if loop.has_ready():
+                break
+        loop.call_soon(self._pump)
+
+    def _leave(self, event: Recorded | Damage) -> None:
+        if isinstance(event, Recorded):
+            self._ingest(event)
+            return
+        self._travel(
+            event.at_ns,
+            FeedFault(
+                event.symbol, event.at_ns, event.fault, event.origin, event.line, event.detail
+            ),
+        )
+
+    def _travel(self, at_ns: int, message: Message) -> None:
+        self._travelling.append((self._feed_delay.due_ns(at_ns), message))
+
+    def _ingest(self, recorded: Recorded) -> None:
+        """Let the exchange see a frame, then send it on its way to the engine."""
+        self.frames += 1
+        at_ns, symbol = recorded.at_ns, recorded.symbol
+        codec = self._codecs.get(symbol)
+        due_ns = self._feed_delay.due_ns(at_ns)
+        self._travelling.append(
+            (due_ns, Frame(symbol, due_ns, recorded.payload, recorded.origin, recorded.line))
+        )
+        if codec is None:
+            return
+        exchange = self._exchange
+        kind = codec.decode(recorded.payload)
+        if kind == TRADE:
+            exchange.on_trade(symbol, codec.trade_ticks, codec.trade_steps, codec.trade_side, at_ns)
+        elif kind in (QUOTE, DEPTH, SNAPSHOT):
+            if at_ns >= self._sample_ns[symbol]:
+                self._derive_mark(symbol, codec, at_ns)
+            exchange.on_book(symbol, at_ns)
+        elif kind == MARK:
+            self._marks[symbol] = None
+            exchange.on_mark(
+                symbol,
+                Decimal(repr(codec.mark_price)),
+                Decimal(repr(codec.index_price)),
+                Decimal(repr(codec.funding_rate)),
+                codec.next_funding_ms * 1_000_000,
+                at_ns,
+            )
+        self._send_account_events(at_ns)
+
+    def _derive_mark(self, symbol: str, codec: BinanceCodec, at_ns: int) -> None:
+        self._sample_ns[symbol] = at_ns + MARK_SAMPLE_NS
+        derived = self._marks[symbol]
+        if derived is None or not codec.top_valid:
+            return
+        mid = 0.5 * (codec.top_bid + codec.top_ask)
+        mark = derived.update(at_ns, mid)
+        if mark is None:
+            return
+        tick = self._instruments[symbol].price_tick / 10
+        exact_mark = Decimal(repr(mark)).quantize(tick)
+        index = Decimal(repr(mid)).quantize(tick)
+        funding_ns = (at_ns // FUNDING_PERIOD_NS + 1) * FUNDING_PERIOD_NS
+        self._exchange.on_mark(symbol, exact_mark, index, ASSUMED_FUNDING_RATE, funding_ns, at_ns)
+        payload = (
+            f'{{"e":"markPriceUpdate","E":{at_ns // 1_000_000},"s":"{symbol}","p":"{exact_mark}",'
+            f'"i":"{index}","r":"{ASSUMED_FUNDING_RATE}","T":{funding_ns // 1_000_000}}}'
+        )
+        due_ns = self._feed_delay.due_ns(at_ns)
+        self._travelling.append((due_ns, Frame(symbol, due_ns, payload.encode(), "derived mark")))
+        self.derived_marks += 1
+
+    def _send_account_events(self, at_ns: int) -> None:
+        for account, event in self._exchange.drain():
+            if account == ACCOUNT:
+                self._account_events.append(event)
+                due_ns = self._account_delay.due_ns(at_ns)
+                self._loop.call_at_ns(due_ns, self._deliver_account_event)
+
+    def _deliver_account_event(self) -> None:
+        # one timer an event; taken in order here because equal due times have no order of theirs
+        self._account(self._account_events.popleft())
+
+    # requests
+
+    async def _request(self, call: Callable[[int], T]) -> T:
+        loop = self._loop
+        answer: Future[object] = loop.create_future()
+        due_ns = self._order_delay.due_ns(self._clock.now_ns())
+        loop.call_at_ns(due_ns, self._arrive, call, answer)
+        outcome = await answer
+        if isinstance(outcome, VenueRejected):
+            raise outcome
+        return cast("T", outcome)
+
+    def _arrive(self, call: Callable[[int], object], answer: Future[object]) -> None:
+        at_ns = self._clock.now_ns()
+        outcome: object
+        try:
+            outcome = call(at_ns)
+        except VenueRejected as rejected:
+            outcome = rejected
+        self._send_account_events(at_ns)
+        due_ns = self._answer_delay.due_ns(at_ns)
+        self._loop.call_at_ns(due_ns, _settle, answer, outcome)
+
+    async def snapshot(self, symbol: str) -> bytes:
+        """Return the exchange's own book; VenueUnavailable while its recording has a gap."""
+
+        def read(_at_ns: int) -> bytes:
+            codec, book = self._codecs[symbol], self._books[symbol]
+            if not codec.synced:
+                return b""
+            instrument = self._instruments[symbol]
+            tick, step = instrument.price_tick, instrument.quantity_step
+
+            def rows(side: int) -> list[list[str]]:
+                levels = book.levels(side, SNAPSHOT_LEVELS)
+                return [[str(ticks * tick), str(steps * step)] for ticks, steps in levels]
+
+            return orjson.dumps(
+                {
+                    "lastUpdateId": book.update_id,
+                    "E": codec.event_ms,
+                    "T": codec.match_ms,
+                    "bids": rows(1),
+                    "asks": rows(-1),
+                }
+            )
+
+        payload = await self._request(read)
+        if not payload:
+            msg = f"{symbol}: the feed itself is out of sync and holds no later snapshot"
+            raise VenueUnavailable(msg)
+        return payload
+
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Set the leverage of a symbol; VenueRejected above the tier's maximum."""
+        await self._request(lambda at: self._exchange.set_leverage(ACCOUNT, symbol, leverage, at))
+
+    async def set_margin_mode(self, symbol: str, mode: Literal["isolated", "cross"]) -> None:
+        """Set the margin mode; "not modified" is a success."""
+        try:
+            await self._request(
+                lambda at: self._exchange.set_margin_mode(ACCOUNT, symbol, mode, at)
+            )
+        except VenueRejected as rejected:
+            if rejected.reason != "margin_mode_not_modified":
+                raise
+
+    async def leverage_of(self, symbol: str) -> LeverageSetting:
+        """Read back leverage and margin mode."""
+        return await self._request(lambda _: self._exchange.leverage(ACCOUNT, symbol))
+
+    async def place(self, request: OrderRequest) -> OrderUpdate:
+        """Send one order."""
+        return await self._request(lambda at: self._exchange.place(ACCOUNT, request, at))
+
+    async def order_by_id(self, symbol: str, client_id: str) -> OrderUpdate | None:
+        """Look an order up by client id."""
+        return await self._request(lambda _: self._exchange.order(ACCOUNT, symbol, client_id))
+
+    async def cancel_all(self, symbol: str) -> int:
+        """Cancel every order of a symbol, conditional ones included."""
+        return await self._request(lambda at: len(self._exchange.cancel_all(ACCOUNT, symbol, at)))
+
+    async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
+        """Amend the position's stop and target in place, triggered by mark price."""
+        return await self._request(
+            lambda at: self._exchange.set_protection(ACCOUNT, symbol, stop, target, "mark", at)
+        )
+
+    async def positions(self) -> list[PositionChanged]:
+        """Read the open positions."""
+        return await self._request(lambda _: self._exchange.positions(ACCOUNT))
+
+    async def balance(self) -> BalanceChanged:
+        """Read the account."""
+        return await self._request(lambda _: self._exchange.balance(ACCOUNT))
+
+    async def fills(self) -> list[Fill]:
+        """Read all fills of the account."""
+        return await self._request(lambda _: self._exchange.fills(ACCOUNT))
+
+
+def _settle(answer: Future[object], outcome: object) -> None:
+    if not answer.done():
+        answer.set_result(outcome)
+
+
+def _unconnected(message: Message) -> None:
+    msg = f"a venue event before connect(): {type(message).__name__}"
+    raise RuntimeError(msg)

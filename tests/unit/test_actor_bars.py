@@ -1,0 +1,47 @@
+"""True range and volatility against their definitions."""
+
+from math import sqrt
+
+import pytest
+
+from hfengine.actors.bars import TrueRange, Volatility
+
+S_NS = 1_000_000_000
+
+
+def test_the_range_of_a_bar_is_high_less_low_and_averages_by_wilder() -> None:
+    bars = TrueRange(bar_s=1.0, bars=2)
+    for at_s, price in [(10.0, 100.0), (10.5, 104.0), (11.0, 103.0), (11.9, 101.0), (12.0, 101.0)]:
+        bars.update(int(at_s * S_NS), price)
+    # closed: 104 - 100 = 4; then, from the close of 104, 104 - 101 = 3
+    assert bars.count == 2
+    assert bars.ready
+    assert bars.atr == pytest.approx(4.0 + (3.0 - 4.0) / 2)
+
+
+def test_a_gap_between_bars_counts_into_the_range() -> None:
+    bars = TrueRange(bar_s=1.0, bars=5)
+    for at_s, price in [(1.0, 100.0), (2.0, 110.0), (3.0, 110.0)]:
+        bars.update(int(at_s * S_NS), price)
+    assert bars.atr == pytest.approx((0.0 + 10.0) / 2)
+
+
+def test_volatility_of_an_alternating_walk_is_its_step() -> None:
+    sampled = Volatility(half_life_s=10.0)
+    for second in range(200):
+        sampled.update((second + 1) * S_NS, 100.0 * (1.0001 if second % 2 else 1.0))
+    assert sampled.sigma == pytest.approx(1e-4, rel=0.01)
+
+
+def test_volatility_scales_with_the_root_of_time() -> None:
+    sampled = Volatility(half_life_s=10.0)
+    for step in range(200):
+        sampled.update((4 * step + 4) * S_NS, 100.0 * (1.0001 if step % 2 else 1.0))
+    assert sampled.sigma == pytest.approx(1e-4 / sqrt(4.0), rel=0.01)
+
+
+def test_nothing_is_known_before_two_samples_and_quick_ones_do_not_count() -> None:
+    sampled = Volatility()
+    sampled.update(S_NS, 100.0)
+    sampled.update(S_NS + 1_000_000, 150.0)
+    assert sampled.sigma == 0.0

@@ -1,0 +1,66 @@
+"""Guardian: what is not covered, too near liquidation or out of margin is closed."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from hfengine.actors.guardian import Guardian
+from hfengine.messages import Close, CoverGap, MarkTick
+from tests.rig import T0_NS, Rig, balance, fill, position
+
+
+@pytest.fixture
+def ref(rig: Rig) -> Any:
+    return rig.start(Guardian)
+
+
+def mark(price: float) -> MarkTick:
+    return MarkTick("BTCUSDT", T0_NS, price, price, 0.0001, T0_NS)
+
+
+def test_cover_at_once_leaves_no_gap(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill("e"), position())
+    rig.run(2.0)
+    assert not rig.all(Close)
+    assert rig.report(ref) == {"uncovered_max_ms": 0.0}
+
+
+def test_a_late_stop_is_a_gap_of_its_length(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill("e"), position(covered="0"), position(at_ns=T0_NS + 40_000_000))
+    assert rig.one(CoverGap).uncovered_ms == pytest.approx(40.0)
+    assert rig.report(ref)["uncovered_max_ms"] == pytest.approx(40.0)
+
+
+def test_a_position_uncovered_beyond_the_limit_is_closed(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill("e"), position(covered="0.004"))
+    rig.run(0.45)
+    assert not rig.all(Close)
+    rig.run(0.2)
+    close = rig.one(Close)
+    assert (close.reason, close.quantity) == ("uncovered", Decimal("0.010"))
+    rig.run(0.6)
+    assert len(rig.all(Close)) == 2, "asked again until it is closed or covered"
+
+
+def test_little_distance_left_to_liquidation_closes(rig: Rig, ref: Any) -> None:
+    # entry 60000, liquidation 59040: 5 % of the way is 48
+    rig.tell(ref, position(), mark(59089.0))
+    assert not rig.all(Close)
+    rig.tell(ref, mark(59087.0))
+    assert rig.one(Close).reason == "near_liquidation"
+
+
+def test_a_short_is_watched_from_the_other_side(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(side=-1, liquidation="60960"), mark(60911.0))
+    assert not rig.all(Close)
+    rig.tell(ref, mark(60913.0))
+    assert rig.one(Close).side == -1
+
+
+def test_margin_used_up_closes_the_largest_position(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(), position("ETHUSDT", quantity="1", entry="3000"))
+    rig.tell(ref, balance("1000", free="80"))
+    assert not rig.all(Close), "92 % warns"
+    rig.tell(ref, balance("1000", free="40"))
+    assert (rig.one(Close).symbol, rig.one(Close).reason) == ("ETHUSDT", "margin")
