@@ -35,7 +35,7 @@ from hfengine.messages import (
 )
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.ids import short_name
-from hfengine.runtime.loops import quiet_collector
+from hfengine.runtime.loops import collect_when_idle, quiet_collector
 from hfengine.runtime.ref import LoopRef
 from hfengine.runtime.stages import Stages
 from hfengine.runtime.virtual_loop import VirtualLoop
@@ -46,6 +46,7 @@ from hfengine.venues.sim import SimVenue
 
 TICKS = (BookTick, TradeTick, MarkTick)
 SETTLE_ROUNDS = 10
+COLLECT_ALL_S = 60
 REPLAY_WAIT_S = 10.0
 """How long a run at full speed waits for the disk it outruns."""
 
@@ -123,6 +124,7 @@ class Engine:
             loop.add_signal_handler(number, self._interrupt, number)
         self._open_journal()
         self._start_actors()
+        self._keep_house(1)
         watching = loop.create_task(self._watch())
         watching.add_done_callback(self._watched)
         try:
@@ -168,14 +170,13 @@ class Engine:
             journal.append if settings.market_data == "ticks" else self._record_no_ticks
         )
 
-        self._look_at_journal()
-
-    def _look_at_journal(self) -> None:
-        """Hand over what is buffered and see that the writer makes progress, every second."""
+    def _keep_house(self, second: int) -> None:
+        """Every second: see that the journal is being written; collect cycles while idle."""
         if self._journal is not None:
             self._journal.flush()
             self._journal.check(now_ns())
-            self._loop.call_later(1.0, self._look_at_journal)
+        collect_when_idle(self._host.idle, generation=0 if second % COLLECT_ALL_S else 2)
+        self._loop.call_later(1.0, self._keep_house, second + 1)
 
     def _record_no_ticks(self, message: Message) -> None:
         if self._journal is not None and type(message) not in TICKS:

@@ -170,6 +170,8 @@ class Execution(WiredActor):
     def on_outcome(self, outcome: Outcome) -> None:
         """Sort an answer by the request it answers."""
         tag = outcome.tag
+        if outcome.cancelled:
+            return
         if isinstance(tag, Proving):
             self._proved(tag, outcome)
         elif tag == "account":

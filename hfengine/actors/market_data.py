@@ -168,6 +168,8 @@ class MarketData(WiredActor):
     @handles(Outcome)
     def on_outcome(self, outcome: Outcome) -> None:
         """Apply a snapshot that was asked for, or ask again in a second."""
+        if outcome.cancelled:
+            return
         symbol = str(outcome.tag)
         self._asking.discard(symbol)
         codec = self._codecs[symbol]

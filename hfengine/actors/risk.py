@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hfengine.actors.brackets import Account, Planner, Refused
+from hfengine.actors.brackets import Account, Planner, Refused, Warned
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.kernels.histogram import now_ns
 from hfengine.kernels.liquidation import NONE as NO_ACTION
@@ -138,7 +138,7 @@ class Risk(WiredActor):
         started_ns = now_ns()
         try:
             self._gate(entry)
-            bracket = self._plan(entry)
+            bracket, warnings = self._plan(entry)
         except Refused as refused:
             self._stages.risk.record(now_ns() - started_ns)
             self.publish(
@@ -157,6 +157,10 @@ class Risk(WiredActor):
         self._entries += 1
         self._stages.risk.record(now_ns() - started_ns)
         self.publish(bracket)
+        for gate, measured, threshold in warnings:
+            self.publish(
+                FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
+            )
 
     def _gate(self, entry: Entry) -> None:
         """Raise Refused at the first gate that does not hold."""
@@ -215,25 +219,20 @@ class Risk(WiredActor):
         if action != NO_ACTION:
             raise Refused("margin_utilisation", used, limits.utilisation_warn)
 
-    def _plan(self, entry: Entry) -> OpenBracket:
+    def _plan(self, entry: Entry) -> tuple[OpenBracket, list[Warned]]:
         balance = self._balance
         if balance is None:
             raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
         proof = self._proofs[entry.symbol]
         exposure = sum(float(p.quantity * p.entry) for p in self._positions.values())
         exposure += sum(float(b.quantity * b.price) for b in self._entering.values())
-        bracket, warnings = self._planners[entry.symbol].plan(
+        return self._planners[entry.symbol].plan(
             entry,
             proof,
             Account.of(balance, exposure),
             self._marks.get(entry.symbol),
             self.wiring.intents,
         )
-        for gate, measured, threshold in warnings:
-            self.publish(
-                FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
-            )
-        return bracket
 
     @handles(Reduce)
     def on_reduce(self, reduce: Reduce) -> None:

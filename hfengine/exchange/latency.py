@@ -35,7 +35,8 @@ class Latency:
 
     def next_ns(self) -> int:
         """Return the delay of the next message, nanoseconds."""
-        return self._base_ns + int(_exponential(self._stream.random()) * self._jitter_ns)
+        jitter_means = min(-math.log1p(-self._stream.random()), _JITTER_MEANS_MAX)
+        return self._base_ns + int(jitter_means * self._jitter_ns)
 
 
 class FifoDelay:
@@ -52,8 +53,3 @@ class FifoDelay:
         due_ns = now_ns + self._latency.next_ns()
         self._last_due_ns = max(self._last_due_ns, due_ns)
         return self._last_due_ns
-
-
-def _exponential(uniform: float) -> float:
-    """Return an Exp(1) draw from a uniform one, at most ten."""
-    return min(-math.log1p(-uniform), _JITTER_MEANS_MAX)

@@ -125,7 +125,7 @@ class LoopActor(pykka.Actor):
             refusal = TooManyTasks(f"{self.name} already has {RUN_TASKS_MAX} tasks under way")
             self._host.loop.call_soon(self._tell_outcome, Outcome(tag, None, refusal))
             return
-        task = self._host.loop.create_task(coroutine, name=f"{self.name}: {tag!r}")
+        task = self._host.loop.create_task(coroutine, name=self.actor_urn)
         self._tasks.add(task)
         self._host.tasks.add(task)
 

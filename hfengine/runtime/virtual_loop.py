@@ -57,7 +57,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     virtual time passes at that many times real time (1.0, 10.0, …), on a schedule relative to when
     the loop began to run, so that no delay adds up. File descriptors, signals and
     `call_soon_threadsafe` are served at every speed, and without them the order of events is the
-    same at every speed.
+    same at every speed. `timers_made` counts the timers set so far: as long as it stands still,
+    no timer can have come before the one that was next.
 
     A jumping loop that has nothing left to do raises `VirtualDeadlock` from `run_forever` and
     `run_until_complete`; `idle_wait_s` is how long (real time) it waits first for another thread
@@ -87,7 +88,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._start_ns = clock.now_ns()
         self._anchor_virtual_ns = self._start_ns
         self._anchor_wall_ns = 0
-        self._timers_made = 0
+        self.timers_made = 0
 
     def time(self) -> float:
         """Return the virtual time in s since the loop was made."""
@@ -127,8 +128,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         when = (due_ns - self._start_ns) / NS_PER_S
         timer = _Timer(when, callback, args, self, context)
         timer.due_ns = due_ns
-        timer.order = self._timers_made
-        self._timers_made += 1
+        timer.order = self.timers_made
+        self.timers_made += 1
         heapq.heappush(self._scheduled, timer)
         timer._scheduled = True  # type: ignore[attr-defined]  # counted when cancelled
         return timer

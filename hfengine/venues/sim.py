@@ -129,6 +129,8 @@ class SimVenue:
         loop, clock, travelling = self._loop, self._clock, self._travelling
         paced = loop.speed is not None
         now_ns = clock.now_ns()
+        timers_made = -1
+        timer_ns: int | None = None
         for _ in range(PUMP_BATCH_FRAMES):
             if not self._running:
                 return
@@ -143,7 +145,9 @@ class SimVenue:
                 self._on_end()
                 return
             if at_ns > now_ns:
-                timer_ns = loop.next_timer_ns()
+                if timers_made != loop.timers_made:
+                    timers_made = loop.timers_made
+                    timer_ns = loop.next_timer_ns()
                 if paced or (timer_ns is not None and timer_ns <= at_ns):
                     loop.call_at_ns(at_ns, self._pump)
                     return
