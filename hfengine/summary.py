@@ -96,8 +96,8 @@ class Summary(Struct, frozen=True, kw_only=True):
             (f"{stage} ns", f"p50 {q['p50']:,}  p99 {q['p99']:,}  p99.9 {q['p999']:,}")
             for stage, q in self.latency_ns.items()
         ]
-        lines = [f"{name:<18}{text}" for name, text in rows]
-        return lines + [f"{'fault':<18}{line}" for line in self.fault_lines]
+        lines = [f"{name:<20}{text}" for name, text in rows]
+        return lines + [f"{'fault':<20}{line}" for line in self.fault_lines]
 
     def json(self) -> str:
         """Return the summary as one line of JSON; money as exact decimal numbers."""

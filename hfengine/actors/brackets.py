@@ -1,5 +1,6 @@
 """From an entry wish to one exact bracket: distances, fees, joint solve, size, grid."""
 
+from contextlib import suppress
 from decimal import Decimal
 from math import isfinite, sqrt
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from hfengine.kernels.sizing import (
     break_even_win_rate,
     expected_edge,
 )
-from hfengine.messages import BalanceChanged, Entry, LeverageProof, MarkTick, OpenBracket
+from hfengine.messages import LONG, BalanceChanged, Entry, LeverageProof, MarkTick, OpenBracket
 from hfengine.seeds import Numbers
 from hfengine.settings import Settings
 
@@ -33,6 +34,7 @@ SIZING_MODES = {
     "risk_per_trade": RISK_PER_TRADE,
     "fixed_margin": FIXED_MARGIN,
 }
+REHEARSALS = 32
 LIQUIDATION_RULES = {"binance": BINANCE, "bybit": BYBIT}
 
 
@@ -162,6 +164,30 @@ class Planner:
             BINDINGS[sizer.binding],
         )
         return bracket, warnings
+
+    def rehearse(self, proof: LeverageProof, account: Account) -> None:
+        """Plan an invented entry a few times: the first real one shall not pay for cold code."""
+        instrument, at_ns = self._instrument, proof.at_ns
+        tick = instrument.tick_usdt
+        price = 10.0 * float(instrument.notional_min_usdt / instrument.quantity_min)
+        entry = Entry(
+            0,
+            instrument.symbol,
+            at_ns,
+            at_ns,
+            LONG,
+            price - tick,
+            price,
+            price * 1.01,
+            0.01,
+            1.0,
+            60.0,
+            1e-5,
+            0.001 * price,
+        )
+        for _ in range(REHEARSALS):
+            with suppress(Refused):
+                self.plan(entry, proof, account, None, Numbers())
 
     def _distances(self, entry: Entry, price: float) -> tuple[float, float]:
         protection = self._settings.protection

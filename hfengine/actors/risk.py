@@ -61,6 +61,7 @@ class Risk(WiredActor):
     def on_proof(self, proof: LeverageProof) -> None:
         """Keep the newest proof of a symbol."""
         self._proofs[proof.symbol] = proof
+        self._rehearse(proof)
 
     @handles(LeverageChanged)
     def on_leverage_changed(self, change: LeverageChanged) -> None:
@@ -77,7 +78,16 @@ class Risk(WiredActor):
     @handles(BalanceChanged)
     def on_balance(self, balance: BalanceChanged) -> None:
         """Keep the account."""
+        first = self._balance is None
         self._balance = balance
+        if first:
+            for proof in self._proofs.values():
+                self._rehearse(proof)
+
+    def _rehearse(self, proof: LeverageProof) -> None:
+        planner, balance = self._planners.get(proof.symbol), self._balance
+        if planner is not None and balance is not None and not self._entries:
+            planner.rehearse(proof, Account.of(balance, 0.0))
 
     @handles(BookSync)
     def on_sync(self, sync: BookSync) -> None:

@@ -59,6 +59,7 @@ class PlainLines:
         for number, at_ns, text in fresh:
             self._shown = number
             self._console.print(f"{clock_text(at_ns)} {text}", markup=False)
+        self._console.file.flush()
 
 
 class LiveView:

@@ -98,7 +98,7 @@ def test_plain_output_tells_decisions_and_the_reported_fee_gate(tmp_path: Path) 
     done = hfengine(tmp_path, "run", "--speed", "max", "--duration", "60s")
     assert done.returncode == 0
     assert "leverage 50x isolated (set and read)" in done.stdout
-    assert 'fee gate          "report"' in done.stdout
+    assert 'fee gate            "report"' in done.stdout
     assert "yes, read back from the venue" in done.stdout
     assert "\x1b[" not in done.stdout
 
