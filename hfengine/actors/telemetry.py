@@ -87,7 +87,7 @@ class Telemetry(WiredActor):
         self._note(
             bracket.at_ns,
             f"{bracket.symbol} {word} {bracket.quantity} at {bracket.price}, stop {bracket.stop},"
-            f" target {bracket.target}, {bracket.leverage}x, bound by {bracket.binding}",
+            f" target {bracket.target}, {bracket.leverage}x, size bound by {bracket.binding}",
         )
 
     @handles(Fill)
