@@ -9,6 +9,7 @@ from typing import Any
 
 from hfengine import __version__
 from hfengine.actors.flattening import flatten
+from hfengine.actors.orders import reducing_request
 from hfengine.actors.wiring import Wiring
 from hfengine.clock import VirtualClock, mono_ns
 from hfengine.config import Profile
@@ -100,7 +101,8 @@ class Engine:
         self._down: set[str] = set()
         self._reports: dict[str, dict[str, Any]] = {}
         self._ending: asyncio.Future[str] = self._loop.create_future()
-        self._flattened: asyncio.Future[FlattenDone] = self._loop.create_future()
+        self._draining = ""
+        self._flattened: asyncio.Future[FlattenDone | None] = self._loop.create_future()
 
     def stop(self, reason: str) -> None:
         """Begin the end: cancel, close reduce-only, read back flat. Safe to call twice."""
@@ -225,6 +227,8 @@ class Engine:
         for source, reason in self._halts.items():
             self._routes.publish(Halt(self._clock.now_ns(), source, reason))
         self._routes.publish(Start(self._clock.now_ns()))
+        if self._draining:
+            self._routes.publish(Flatten(self._clock.now_ns(), self._draining))
 
     def _died(self, name: str, error: BaseException, at_ns: int) -> None:
         """Halt entries at any actor's death; end the run if it cannot be restarted."""
@@ -237,6 +241,8 @@ class Engine:
     def _check_down(self) -> None:
         if self._down:
             self.stop(f"fatal: {', '.join(sorted(self._down))} stays down")
+        if "execution" in self._down and not self._flattened.done():
+            self._flattened.set_result(None)
 
     def _hear(self, message: Message) -> None:
         if type(message) is FlattenDone and not self._flattened.done():
@@ -284,11 +290,9 @@ class Engine:
     async def _drain(self, reason: str) -> FlattenDone:
         publish = self._routes.publish
         publish(EngineState(self._clock.now_ns(), "draining", reason))
+        self._draining = reason
         publish(Flatten(self._clock.now_ns(), reason))
-        if "execution" in self._down:
-            done = await self._flatten_alone()
-        else:
-            done = await self._flattened
+        done = await self._flattened or await self._flatten_alone()
         state: Any = "flat" if done.flat else "not_flat"
         publish(EngineState(self._clock.now_ns(), state, done.detail))
         return done
@@ -298,14 +302,8 @@ class Engine:
         ids, numbers = OrderIds(self._session), Numbers()
 
         def closing_order(position: PositionChanged) -> OrderRequest:
-            return OrderRequest(
-                client_id=ids.client_id(numbers.draw(), "f"),
-                symbol=position.symbol,
-                side=-position.side,
-                kind="market",
-                quantity=position.quantity,
-                reduce_only=True,
-            )
+            client_id = ids.client_id(numbers.draw(), "f")
+            return reducing_request(client_id, position.symbol, position.side, position.quantity)
 
         flat, rounds, detail = await flatten(self._venue, self._settings.symbols, closing_order)
         return FlattenDone(self._clock.now_ns(), flat, rounds, detail)

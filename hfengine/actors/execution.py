@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from hfengine.actors.flattening import flatten
-from hfengine.actors.orders import Intent
+from hfengine.actors.orders import Intent, reducing_request
 from hfengine.actors.proving import Proving, prove
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
@@ -122,14 +122,7 @@ class Execution(WiredActor):
     def on_reduce(self, reduce: ReducePosition) -> None:
         """Send a reduce-only market order."""
         client_id = self.wiring.order_ids.client_id(reduce.intent, "x")
-        request = OrderRequest(
-            client_id=client_id,
-            symbol=reduce.symbol,
-            side=-reduce.side,
-            kind="market",
-            quantity=reduce.quantity,
-            reduce_only=True,
-        )
+        request = reducing_request(client_id, reduce.symbol, reduce.side, reduce.quantity)
         self._send(Intent(client_id, reduce), request)
 
     def _send(self, intent: Intent, request: OrderRequest) -> None:
@@ -371,14 +364,7 @@ class Execution(WiredActor):
         self._announce(
             intent, client_id, position.symbol, -position.side, position.quantity, reduce_only=True
         )
-        return OrderRequest(
-            client_id=client_id,
-            symbol=position.symbol,
-            side=-position.side,
-            kind="market",
-            quantity=position.quantity,
-            reduce_only=True,
-        )
+        return reducing_request(client_id, position.symbol, position.side, position.quantity)
 
     def _flattened(self, outcome: Outcome) -> None:
         at_ns = self.clock.now_ns()

@@ -2,9 +2,23 @@
 
 from decimal import Decimal
 
-from hfengine.messages import Fill, OpenBracket, OrderUpdate, ReducePosition
+from hfengine.messages import Fill, OpenBracket, OrderRequest, OrderUpdate, ReducePosition
 
 TERMINAL = ("filled", "cancelled", "rejected")
+
+
+def reducing_request(
+    client_id: str, symbol: str, position_side: int, quantity: Decimal
+) -> OrderRequest:
+    """Return the reduce-only market order that takes `quantity` off a position."""
+    return OrderRequest(
+        client_id=client_id,
+        symbol=symbol,
+        side=-position_side,
+        kind="market",
+        quantity=quantity,
+        reduce_only=True,
+    )
 
 
 class Intent:

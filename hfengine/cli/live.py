@@ -1,9 +1,9 @@
 """What a person sees while the engine runs: a live view in a terminal, plain lines without."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -33,16 +33,9 @@ class PlainLines:
         self._shown = 0
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
+    def opened(self) -> AbstractContextManager[object]:
+        """Return the context in which lines are shown."""
+        return nullcontext()
 
     def every_s(self, pace: float | None) -> float:
         """Return the engine seconds between two looks at this speed."""
@@ -69,17 +62,9 @@ class LiveView:
         self._profile = profile
         self._live = Live(console=console, refresh_per_second=4, auto_refresh=False)
 
-    def __enter__(self) -> Self:
-        self._live.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.__exit__(kind, error, trace)
+    def opened(self) -> AbstractContextManager[object]:
+        """Return the context in which the screen is drawn; it restores the terminal."""
+        return self._live
 
     def every_s(self, pace: float | None) -> float:
         """Return the engine seconds between two looks at this speed."""

@@ -68,7 +68,7 @@ def run(
         observer=_observing(view, json_=json_),
         observe_every_s=view.every_s(pace),
     )
-    with view:
+    with view.opened():
         summary = engine.run()
     _print_summary(summary, json_=json_)
     raise typer.Exit(_exit_code(summary))

@@ -109,6 +109,29 @@ def test_without_execution_the_engine_itself_goes_flat(
     assert summary.state == "halted"
 
 
+@pytest.mark.parametrize(("failures", "deaths"), [(1, 1), (99, 4)])
+def test_a_death_while_flattening_still_ends_flat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, deaths: int
+) -> None:
+    original = Execution.on_flatten
+    seen: list[int] = []
+
+    def failing(self: Execution, message: Any) -> None:
+        seen.append(1)
+        if len(seen) <= failures:
+            raise Planted
+        original(self, message)
+
+    failing._handled_classes = original._handled_classes  # type: ignore[attr-defined]
+    monkeypatch.setattr(Execution, "on_flatten", failing)
+    # at 20 s positions are open, so there is something to close
+    summary = run(tmp_path, duration_s=20.0)
+    assert summary.flat
+    assert summary.fills >= 2
+    assert summary.actor_deaths == deaths
+    assert summary.ledger_difference_usdt == 0 or failures > 1
+
+
 class FullDisk:
     """A segment on a disk that is full after a megabyte."""
 
