@@ -102,7 +102,8 @@ class MarketData(WiredActor):
                 )
             )
         elif kind < 0:
-            self._fault(frame, FAULTS[kind], codec.fault_detail)
+            fault = FAULTS[kind]
+            self._fault(frame, fault, codec.fault_detail.removeprefix(f"{fault}: "))
         if codec.synced is not self._synced[symbol]:
             self._sync_changed(
                 symbol, codec, "snapshot" if kind == SNAPSHOT else FAULTS.get(kind, "")

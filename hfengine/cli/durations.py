@@ -7,6 +7,7 @@ from hfengine.errors import ConfigError
 
 DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+DURATION_MAX_S: Final = 366 * 86_400.0
 SPEED: Final = re.compile(r"(\d+(?:\.\d+)?)x")
 
 
@@ -16,7 +17,10 @@ def parse_duration_s(text: str) -> float:
     if match is None or float(match[1]) <= 0.0:
         problem = f"--duration {text!r} is no duration: use for example 500ms, 30s, 2m or 1h"
         raise ConfigError([problem])
-    return float(match[1]) * UNITS_S[match[2]]
+    seconds = float(match[1]) * UNITS_S[match[2]]
+    if seconds > DURATION_MAX_S:
+        raise ConfigError([f"--duration {text!r} is longer than a year: leave it out instead"])
+    return seconds
 
 
 def parse_speed(text: str) -> float | None:

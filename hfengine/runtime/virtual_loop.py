@@ -45,8 +45,11 @@ def ns_at_least(seconds: float) -> int:
     Exact for every k / 1e9 below 2**51 ns (26 days), never early and monotone everywhere.
     """
     whole_ns = round(seconds * NS_PER_S)
+    step_ns = 1
     while whole_ns / NS_PER_S < seconds:
-        whole_ns += 1
+        # above 2**53 ns a single nanosecond is lost in the division
+        whole_ns += step_ns
+        step_ns *= 2
     return whole_ns
 
 

@@ -2,16 +2,24 @@
 
 import io
 from decimal import Decimal
-from typing import Any
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+import typer
 from rich.console import Console
 
+from hfengine.cli import run as run_command
 from hfengine.cli.durations import parse_duration_s, parse_speed
 from hfengine.cli.live import LiveView, PlainLines
 from hfengine.config import load
 from hfengine.errors import ConfigError
+from hfengine.feeds.build import build_feed
+from hfengine.feeds.replay import Replay
 from hfengine.messages import EngineState, LeverageProof, MarkTick
+from tests.recordings import lines, write
 from tests.rig import T0_NS, balance, position
 
 
@@ -119,3 +127,110 @@ def test_wrong_durations_are_refused(text: str) -> None:
 def test_wrong_speeds_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="use max"):
         parse_speed(text)
+
+
+def test_a_flat_position_shows_no_stale_figures_and_a_short_its_word() -> None:
+    flat = screen(positions={"BTCUSDT": position(quantity="0")})
+    assert "flat" in flat
+    assert "59760" not in flat
+    assert "short 0.010" in screen(positions={"BTCUSDT": position(side=-1)})
+
+
+def test_a_book_nobody_vouched_for_is_out_of_sync() -> None:
+    assert screen(synced={}).count("out of sync") == 2
+
+
+def test_looks_keep_their_pace_at_every_speed() -> None:
+    lines = PlainLines(quiet=False)
+    assert [lines.every_s(pace) for pace in (None, 1.0, 10.0)] == [10.0, 1.0, 10.0]
+    profile = load("paper", environment={}, dotenv=None, overrides={})
+    view = LiveView(profile)
+    assert [view.every_s(pace) for pace in (1.0, 10.0)] == [0.5, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("flat", "state", "code"),
+    [(True, "ended", 0), (False, "not_flat", 3), (True, "halted", 4), (False, "halted", 3)],
+)
+def test_exit_codes_tell_flat_halted_and_not_flat(flat: bool, state: str, code: int) -> None:
+    summary = SimpleNamespace(flat=flat, state=state)
+    assert run_command._exit_code(summary) == code  # type: ignore[arg-type]
+
+
+class Recorder:
+    """Stands in for the engine: keeps what the command asked of it."""
+
+    asked: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, profile: Any, feed: Any, **asked: Any) -> None:
+        Recorder.asked = asked | {"profile": profile, "feed": feed}
+
+    def run(self) -> Any:
+        return SimpleNamespace(
+            flat=True, state="ended", lines=lambda: ["a line"], json=lambda: "{}"
+        )
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Return a function that runs `hfengine run` with a recorder for its engine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_command, "Engine", Recorder)
+
+    def go(**options: Any) -> dict[str, Any]:
+        with pytest.raises(typer.Exit) as ended:
+            run_command.run(**options)
+        assert ended.value.exit_code == 0
+        return Recorder.asked
+
+    return go
+
+
+def test_the_synthetic_market_runs_in_real_time_unless_told(command: Any) -> None:
+    asked = command()
+    assert (asked["speed"], asked["duration_s"]) == (1.0, None)
+    asked = command(speed="max", duration="2m")
+    assert (asked["speed"], asked["duration_s"]) == (None, 120.0)
+
+
+def test_a_recording_runs_at_full_speed_unless_told(command: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "btcusdt.gz", lines())
+    asked = command(replay=[path])
+    assert asked["speed"] is None
+    assert asked["profile"].settings.venue.feed == "replay"
+    assert isinstance(asked["feed"], Replay)
+    assert command(replay=[path], speed="10x")["speed"] == 10.0
+
+
+def test_a_seed_is_the_profiles_and_the_markets(command: Any) -> None:
+    assert command(seed=0)["profile"].settings.seed == 0
+    assert command()["profile"].settings.seed == 1
+    first = [e.payload for e in islice(command(seed=3)["feed"].events(), 50)]
+    again = [e.payload for e in islice(command(seed=3)["feed"].events(), 50)]
+    other = [e.payload for e in islice(command(seed=4)["feed"].events(), 50)]
+    assert first == again
+    assert first != other
+
+
+def test_json_prints_one_object_and_observes_nothing(
+    command: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAILING_CALLBACK_PERCENT", "1")
+    assert command(json_=True)["observer"] is None
+    told = capsys.readouterr()
+    assert told.out == "{}\n"
+    assert "warning: " in told.err
+    assert command()["observer"] is not None
+    assert capsys.readouterr().out == "a line\n"
+
+
+def test_a_replay_without_a_recording_is_refused() -> None:
+    profile = load("paper", environment={}, dotenv=None, overrides={"venue.feed": "replay"})
+    with pytest.raises(ConfigError, match="add --replay FILE"):
+        build_feed(profile.settings, [])
+
+
+def test_a_duration_beyond_a_year_is_refused() -> None:
+    assert parse_duration_s("8784h") == 366 * 86_400.0
+    with pytest.raises(ConfigError, match="longer than a year"):
+        parse_duration_s("99999999999999h")
