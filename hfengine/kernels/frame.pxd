@@ -127,29 +127,35 @@ cdef inline int slot_of(Text name, int64_t length, bint outer) noexcept nogil:
     return NO_SLOT
 
 
-cdef inline int escaped_slot_of(Text name, Text stop, bint outer) noexcept nogil:
-    r"""Return the slot of a key with escapes; only \u00XX can stand for a letter of a known key."""
-    cdef unsigned char plain[KEY_LENGTH_MAX]
+cdef inline int unescape(Text p, Text stop, unsigned char* plain, int capacity) noexcept nogil:
+    r"""Copy a conforming string with each \u00XX as its byte and return its length.
+
+    Returns -1 when it is longer than the capacity or holds any other escape: no known key or word
+    is written so.
+    """
     cdef int length = 0
     cdef int index
     cdef unsigned char byte
-    while name < stop:
-        if length == KEY_LENGTH_MAX:
-            return NO_SLOT
-        byte = name[0]
-        name += 1
+    while p < stop:
+        if length == capacity:
+            return -1
+        byte = p[0]
+        p += 1
         if byte == 92:
-            if name[0] != 117 or name[1] != 48 or name[2] != 48:
-                return NO_SLOT
+            if p[0] != 117 or p[1] != 48 or p[2] != 48:
+                return -1
             byte = 0
             for index in range(3, 5):
-                byte = 16 * byte + (name[index] - 48 if digit(name[index]) else (
-                    (name[index] | 32) - 87
-                ))
-            name += 5
+                byte = 16 * byte + (p[index] - 48 if digit(p[index]) else (p[index] | 32) - 87)
+            p += 5
         plain[length] = byte
         length += 1
-    return slot_of(plain, length, outer)
+    return length
+
+
+cdef inline int escaped_slot_of(Text name, Text stop, bint outer) noexcept nogil:
+    cdef unsigned char plain[KEY_LENGTH_MAX]
+    return slot_of(plain, unescape(name, stop, plain, KEY_LENGTH_MAX), outer)
 
 
 cdef inline bint is_text(const Field* field, const char* text, int64_t length) noexcept nogil:
@@ -277,9 +283,8 @@ cdef inline Text scan_levels(Frame* frame, Text p, Scratch* side) noexcept nogil
         p = blank(p + 1, scan.end)
 
 
-cdef inline Text scan_field(Frame* frame, Text p, int slot, Field* field) noexcept nogil:
-    """Note the span and form of a value, p at its first byte."""
-    cdef Scan* scan = &frame.scan
+cdef inline Text scan_span(Scan* scan, Text p, Field* field) noexcept nogil:
+    """Note the span and form of a value, p at its first byte, and nothing of what it holds."""
     field.at = p
     if p >= scan.end:
         return fault(scan, p, "the frame ends where a value must stand")
@@ -291,16 +296,7 @@ cdef inline Text scan_field(Frame* frame, Text p, int slot, Field* field) noexce
         field.stop = p
         field.form = ESCAPED if scan.escaped else STRING
         return p + 1
-    if p[0] == 91 and (slot == KEY_B or slot == KEY_BIDS):
-        field.form = LEVELS
-        p = scan_levels(frame, p, &frame.bids)
-    elif p[0] == 91 and (slot == KEY_A or slot == KEY_ASKS):
-        field.form = LEVELS
-        p = scan_levels(frame, p, &frame.asks)
-    elif p[0] == 123 and slot == KEY_DATA:
-        field.form = OBJECT
-        p = scan_object(frame, p, &frame.inner, False)
-    elif p[0] == 123 or p[0] == 91:
+    if p[0] == 123 or p[0] == 91:
         field.form = OTHER
         p = value_end(scan, p)
     else:
@@ -308,6 +304,24 @@ cdef inline Text scan_field(Frame* frame, Text p, int slot, Field* field) noexce
         p = scalar_end(scan, p)
     field.stop = p
     return p
+
+
+cdef inline Text scan_field(Frame* frame, Text p, int slot, Field* field) noexcept nogil:
+    """Note the span and form of a value, p at its first byte; read levels and the inner object."""
+    cdef bint array = p < frame.scan.end and p[0] == 91
+    if array and (slot == KEY_B or slot == KEY_BIDS):
+        field.stop = scan_levels(frame, p, &frame.bids)
+        field.form = LEVELS
+    elif array and (slot == KEY_A or slot == KEY_ASKS):
+        field.stop = scan_levels(frame, p, &frame.asks)
+        field.form = LEVELS
+    elif slot == KEY_DATA and p < frame.scan.end and p[0] == 123:
+        field.stop = scan_object(frame, p, &frame.inner, False)
+        field.form = OBJECT
+    else:
+        return scan_span(&frame.scan, p, field)
+    field.at = p
+    return field.stop
 
 
 cdef inline Text scan_object(Frame* frame, Text p, Fields* fields, bint outer) noexcept nogil:
