@@ -10,6 +10,7 @@ from typing import Any
 from hfengine import __version__
 from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import reducing_request
+from hfengine.actors.tally import Tally
 from hfengine.actors.wiring import Wiring
 from hfengine.clock import VirtualClock, mono_ns
 from hfengine.config import Profile
@@ -46,7 +47,8 @@ from hfengine.topology import ACTORS, HEARERS
 from hfengine.venues.sim import SimVenue
 
 TICKS = (BookTick, TradeTick, MarkTick)
-SETTLE_ROUNDS = 10
+SETTLE_ROUNDS = 50
+SETTLE_PAUSE_S = 0.02
 COLLECT_ALL_S = 60
 REPLAY_WAIT_S = 10.0
 """How long a run at full speed waits for the disk it outruns."""
@@ -203,6 +205,7 @@ class Engine:
             signals=Numbers(),
             order_ids=OrderIds(self._session),
             journal_ok=lambda: self._journal is None or self._journal.ok,
+            tally=Tally(),
             heard_fills=set(),
         )
         for name, actor in ACTORS.items():
@@ -226,7 +229,7 @@ class Engine:
         # a new risk actor knows neither the halts in force nor the account
         for source, reason in self._halts.items():
             self._routes.publish(Halt(self._clock.now_ns(), source, reason))
-        self._routes.publish(Start(self._clock.now_ns()))
+        self._routes.publish(Start(self._clock.now_ns(), again=True))
         if self._draining:
             self._routes.publish(Flatten(self._clock.now_ns(), self._draining))
 
@@ -315,6 +318,7 @@ class Engine:
             heard = (await self._ask("execution"))["fills"]
             if heard == len(known):
                 break
+            await self._pause(SETTLE_PAUSE_S)
         return await self._venue.balance()
 
     async def _summarise(
@@ -365,7 +369,7 @@ class Engine:
             net_usdt=plain(net),
             wallet_usdt=plain(after.wallet_usdt),
             ledger_difference_usdt=plain(net - (after.wallet_usdt - before.wallet_usdt)),
-            actor_deaths=counts.get("ActorDied", 0),
+            actor_deaths=self._host.supervisor.died_count,
             journal=self._close_journal(),
             latency_ns=seen["stages"],
         )

@@ -436,9 +436,10 @@ class LeverageSetting(Message, frozen=True, gc=False, tag=True):
 
 
 class Start(Message, frozen=True, gc=False, tag=True):
-    """Begin, or begin again after a restart: read the venue's truth and tell it to the others."""
+    """Begin, or begin `again` after a restart: read the venue's truth and tell the others."""
 
     at_ns: int
+    again: bool = False
 
 
 class Timer(Message, frozen=True, gc=False, tag=True):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from hfengine.actors.tally import Tally
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.clock import VirtualClock
 from hfengine.errors import VenueRejected
@@ -13,6 +14,7 @@ from hfengine.messages import (
     Fill,
     LeverageSetting,
     Message,
+    OpenBracket,
     OrderRequest,
     OrderUpdate,
     PositionChanged,
@@ -118,6 +120,7 @@ class Rig:
             signals=Numbers(),
             order_ids=OrderIds("test"),
             journal_ok=lambda: self.journal_ok,
+            tally=Tally(),
             heard_fills=set(),
         )
         for message_class in HEARERS:
@@ -252,4 +255,26 @@ def fill(
         Decimal(realised),
         maker=False,
         cause=cause,
+    )
+
+
+def bracket(intent: int = 1) -> OpenBracket:
+    return OpenBracket(
+        intent,
+        7,
+        "BTCUSDT",
+        T0_NS,
+        T0_NS,
+        1,
+        Decimal("0.010"),
+        Decimal(60010),
+        Decimal(59760),
+        Decimal(60360),
+        50,
+        59040.0,
+        T0_NS,
+        0.002,
+        0.9,
+        60.0,
+        "mode",
     )

@@ -67,12 +67,14 @@ class Account(NamedTuple):
     exposure_usdt: float
 
     @classmethod
-    def of(cls, balance: BalanceChanged, exposure_usdt: float) -> "Account":
-        """Take the account from the venue's balance."""
+    def of(
+        cls, balance: BalanceChanged, exposure_usdt: float, reserved_usdt: float = 0.0
+    ) -> "Account":
+        """Take the account from the venue's balance; `reserved_usdt` is margin on its way out."""
         return cls(
             float(balance.equity_usdt),
             float(balance.wallet_usdt),
-            float(balance.free_margin_usdt),
+            max(0.0, float(balance.free_margin_usdt) - reserved_usdt),
             float(balance.maintenance_usdt),
             exposure_usdt,
         )

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from hfengine.actors.flattening import flatten
-from hfengine.actors.orders import Intent, reducing_request
+from hfengine.actors.orders import Intent, flat_position, reducing_request
 from hfengine.actors.proving import Proving, prove
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
@@ -36,7 +36,10 @@ from hfengine.messages import (
 from hfengine.runtime.actor import Outcome, handles
 
 QUERY_FIRST_NS = 100_000_000
+RETRY_NS = 1_000_000_000
 REREAD = "reread"
+ACCOUNT = "account"
+PROVE = "prove "
 
 
 class Execution(WiredActor):
@@ -61,18 +64,21 @@ class Execution(WiredActor):
 
     @handles(Start)
     def on_start_message(self, start: Start) -> None:
-        """Prove leverage for every symbol and read positions and balance."""
+        """Read the account, then prove leverage: it is set only where there is no position."""
         symbols = self.settings.symbols
         self.publish(EngineState(start.at_ns, "starting", f"proving leverage of {len(symbols)}"))
-        self._starting = set(symbols) | {"account"}
-        for symbol in symbols:
-            self._prove(symbol, may_set=self.settings.leverage.auto_set)
-        self.run(self._read_account(), tag="account")
+        self._starting = {*symbols, ACCOUNT}
+        self.run(self._read_account(), tag=ACCOUNT)
 
     def _prove(self, symbol: str, *, may_set: bool) -> None:
         leverage = self.settings.leverage
         asked = Proving(symbol, leverage.of(symbol), leverage.margin_mode, may_set)
         self.run(prove(self._venue, asked), tag=asked)
+
+    def _may_set(self, symbol: str) -> bool:
+        position = self._quantities.get(symbol)
+        flat = position is None or not position.quantity
+        return flat and self.settings.leverage.auto_set
 
     async def _read_account(self) -> tuple[list[Fill], list[PositionChanged], BalanceChanged]:
         venue = self._venue
@@ -83,9 +89,14 @@ class Execution(WiredActor):
         """Read leverage again, or query an order whose answer was lost."""
         if timer.name == REREAD:
             for symbol in self.settings.symbols:
-                position = self._quantities.get(symbol)
-                flat = position is None or not position.quantity
-                self._prove(symbol, may_set=flat and self.settings.leverage.auto_set)
+                self._prove(symbol, may_set=self._may_set(symbol))
+            return
+        if timer.name == ACCOUNT:
+            self.run(self._read_account(), tag=ACCOUNT)
+            return
+        if timer.name.startswith(PROVE):
+            symbol = timer.name.removeprefix(PROVE)
+            self._prove(symbol, may_set=self._may_set(symbol))
             return
         intent = self._intents.get(timer.name)
         if intent is not None:
@@ -167,7 +178,7 @@ class Execution(WiredActor):
             return
         if isinstance(tag, Proving):
             self._proved(tag, outcome)
-        elif tag == "account":
+        elif tag == ACCOUNT:
             self._account_read(outcome)
         elif tag == "flatten":
             self._flattened(outcome)
@@ -199,21 +210,36 @@ class Execution(WiredActor):
                     source,
                 )
             )
-        elif not isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
+            self._started(asked.symbol)
+        elif isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
+            # not proved: the gate refuses; asked again soon, and at every interval
+            self.tell_after_ns(RETRY_NS, Timer(f"{PROVE}{asked.symbol}"))
+        else:
             raise error
-        self._started(asked.symbol)
 
     def _account_read(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            raise outcome.error
+        error = outcome.error
+        if isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
+            self.tell_after_ns(RETRY_NS, Timer(ACCOUNT))
+            return
+        if error is not None:
+            raise error
         fills, positions, balance = outcome.result
         for fill in fills:
             self.on_fill(fill)
-        for position in positions:
-            self._quantities[position.symbol] = position
-            self.publish(position)
+        held = {position.symbol for position in positions}
+        at_ns = self.clock.now_ns()
+        flat = [flat_position(s, at_ns) for s in self.settings.symbols if s not in held]
+        flying = {i.source.symbol for i in self._intents.values() if not i.has_ended}
+        for position in [*positions, *flat]:
+            # an order on its way makes what was read old news; the stream tells the new
+            if position.symbol not in flying:
+                self.on_position(position)
         self.publish(balance)
-        self._started("account")
+        if ACCOUNT in self._starting:
+            for symbol in self.settings.symbols:
+                self._prove(symbol, may_set=self._may_set(symbol))
+        self._started(ACCOUNT)
 
     def _started(self, part: str) -> None:
         if part not in self._starting:
@@ -254,6 +280,9 @@ class Execution(WiredActor):
         if outcome.error is None and outcome.result is not None:
             intent.hear_order(outcome.result)
             self._end_if_over(intent)
+            if intent.has_ended and client_id in self._intents:
+                # the stream may have lost what the query shows: read fills and positions
+                self.run(self._read_account(), tag=ACCOUNT)
             return
         intent.queries += 1
         if intent.queries >= QUERY_RETRIES_MAX and outcome.error is None and not intent.heard:

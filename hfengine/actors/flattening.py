@@ -20,21 +20,26 @@ async def flatten(
     reduce-only, so a double can never open a position.
     """
     zeros, left, faults = 0, "", ""
-    for round_ in range(1, FLATTEN_ROUNDS_MAX + 1):
+    for round_ in range(1, FLATTEN_ROUNDS_MAX + 2):
+        # one round more than may close, so that a zero of the last can be read a second time
         for symbol in symbols:
             try:
                 await venue.cancel_all(symbol)
             except (VenueRejected, VenueUnknown, VenueUnavailable) as error:
                 faults = str(error)
-        positions = await venue.positions()
+        try:
+            positions = await venue.positions()
+        except (VenueRejected, VenueUnknown, VenueUnavailable) as error:
+            zeros, faults = 0, str(error)
+            continue
         zeros = 0 if positions else zeros + 1
         if zeros == 2:
             return True, round_, ""
+        left = ", ".join(f"{p.symbol} {p.side * p.quantity}" for p in positions)
+        if round_ > FLATTEN_ROUNDS_MAX:
+            break
         for position in positions:
             faults = await _close(venue, closing_order(position)) or faults
-        left = ", ".join(f"{p.symbol} {p.side * p.quantity}" for p in positions)
-    if not await venue.positions():
-        return True, FLATTEN_ROUNDS_MAX, ""
     return False, FLATTEN_ROUNDS_MAX, f"{left}; {faults}".strip("; ")
 
 

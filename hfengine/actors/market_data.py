@@ -40,6 +40,7 @@ class MarketData(WiredActor):
         self._synced: dict[str, bool] = {}
         self._published_id: dict[str, int] = {}
         self._asking: set[str] = set()
+        self._waiting: set[str] = set()
         self._stages = wiring.stages
         self._frames = 0
         self._faults: dict[str, int] = {}
@@ -55,10 +56,12 @@ class MarketData(WiredActor):
             self._published_id[symbol] = 0
 
     @handles(Start)
-    def on_start_message(self, _message: Start) -> None:
-        """Tell every book's state."""
+    def on_start_message(self, start: Start) -> None:
+        """Tell every book's state; after a restart ask for the books that are missing."""
         for symbol, synced in self._synced.items():
             self._tell_sync(symbol, synced=synced, reason="start")
+            if start.again and not synced:
+                self._ask_snapshot(symbol)
 
     @handles(Frame)
     def on_frame(self, frame: Frame) -> None:
@@ -102,8 +105,7 @@ class MarketData(WiredActor):
                 )
             )
         elif kind < 0:
-            fault = FAULTS[kind]
-            self._fault(frame, fault, codec.fault_detail.removeprefix(f"{fault}: "))
+            self._fault(frame, FAULTS[kind], codec.fault_detail)
         if codec.synced is not self._synced[symbol]:
             self._sync_changed(
                 symbol, codec, "snapshot" if kind == SNAPSHOT else FAULTS.get(kind, "")
@@ -138,10 +140,14 @@ class MarketData(WiredActor):
         self._sync_changed(fault.symbol, codec, fault.fault)
         self._ask_snapshot(fault.symbol)
 
-    def _fault(self, frame: Frame, fault: str, detail: str) -> None:
+    def _tell_fault(self, frame: Frame, fault: str, detail: str) -> None:
+        detail = detail.removeprefix(f"{fault}: ")
         self._count(fault, frame.origin, frame.line, detail)
         at_ns = frame.received_ns
         self.publish(FeedFault(frame.symbol, at_ns, fault, frame.origin, frame.line, detail))
+
+    def _fault(self, frame: Frame, fault: str, detail: str) -> None:
+        self._tell_fault(frame, fault, detail)
         codec = self._codecs.get(frame.symbol)
         if codec is not None and not codec.synced:
             self._ask_snapshot(frame.symbol)
@@ -161,7 +167,7 @@ class MarketData(WiredActor):
         self.publish(BookSync(symbol, self.clock.now_ns(), synced, reason))
 
     def _ask_snapshot(self, symbol: str) -> None:
-        if symbol in self._asking:
+        if symbol in self._asking or symbol in self._waiting:
             return
         self._asking.add(symbol)
         self.run(self.wiring.venue.snapshot(symbol), tag=symbol)
@@ -181,14 +187,19 @@ class MarketData(WiredActor):
             raise outcome.error
         else:
             self._snapshots += 1
-            codec.decode(outcome.result)
+            kind = codec.decode(outcome.result)
+            if kind < 0:
+                frame = Frame(symbol, at_ns, outcome.result, "snapshot asked for")
+                self._tell_fault(frame, FAULTS[kind], codec.fault_detail)
             self._sync_changed(symbol, codec, "snapshot")
         if not codec.synced:
+            self._waiting.add(symbol)
             self.tell_after_ns(SNAPSHOT_RETRY_NS, Timer(symbol))
 
     @handles(Timer)
     def on_timer(self, timer: Timer) -> None:
         """Ask for a snapshot again if the book is still out of sync."""
+        self._waiting.discard(timer.name)
         if not self._codecs[timer.name].synced:
             self._ask_snapshot(timer.name)
 

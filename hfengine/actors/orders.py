@@ -2,7 +2,14 @@
 
 from decimal import Decimal
 
-from hfengine.messages import Fill, OpenBracket, OrderRequest, OrderUpdate, ReducePosition
+from hfengine.messages import (
+    Fill,
+    OpenBracket,
+    OrderRequest,
+    OrderUpdate,
+    PositionChanged,
+    ReducePosition,
+)
 
 TERMINAL = ("filled", "cancelled", "rejected")
 
@@ -19,6 +26,12 @@ def reducing_request(
         quantity=quantity,
         reduce_only=True,
     )
+
+
+def flat_position(symbol: str, at_ns: int) -> PositionChanged:
+    """Return what a symbol without a position looks like."""
+    none = Decimal(0)
+    return PositionChanged(symbol, at_ns, 0, none, none, 0, "", none, none, none, none, none)
 
 
 class Intent:
@@ -62,6 +75,11 @@ class Intent:
         """Take one fill of the order."""
         self.heard += fill.quantity
         self.position_due = True
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the venue has said how the order ended."""
+        return self.order is not None and self.order.state in TERMINAL
 
     @property
     def is_over(self) -> bool:

@@ -20,14 +20,21 @@ from hfengine.runtime.actor import handles
 
 
 @dataclass(slots=True)
+class Baseline:
+    """What was expected of a position when it was entered or last halved."""
+
+    drift: float
+    confidence: float
+    half_life_s: float
+
+
+@dataclass(slots=True)
 class Held:
-    """A position and what was expected of it."""
+    """A position since when, and its baseline; none yet where its entry was not seen."""
 
     position: PositionChanged | None
     opened_ns: int
-    baseline_drift: float
-    baseline_confidence: float
-    half_life_s: float
+    baseline: Baseline | None
 
 
 class Rebalancer(WiredActor):
@@ -62,18 +69,17 @@ class Rebalancer(WiredActor):
         self._held[opened.symbol] = Held(
             None,
             opened.at_ns,
-            opened.entry_drift,
-            opened.entry_confidence,
-            opened.half_life_s,
+            Baseline(opened.entry_drift, opened.entry_confidence, opened.half_life_s),
         )
 
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
-        """Follow the position; forget it when flat."""
+        """Follow the position; adopt one whose entry was not seen; forget it when flat."""
         held = self._held.get(position.symbol)
         if held is None:
-            return
-        if position.quantity:
+            if position.quantity:
+                self._held[position.symbol] = Held(position, position.at_ns, None)
+        elif position.quantity:
             held.position = position
         elif held.position is not None:
             del self._held[position.symbol]
@@ -90,16 +96,20 @@ class Rebalancer(WiredActor):
         at_ns = self.clock.now_ns()
         instrument: Instrument = self.wiring.instruments[position.symbol]
         drift = drift_of(forecast.forecast, forecast.price)
+        baseline = held.baseline
+        if baseline is None:
+            # adopted: measured against what is expected of it now
+            baseline = held.baseline = Baseline(drift, forecast.confidence, forecast.half_life_s)
         age_s = (at_ns - held.opened_ns) / 1e9
         steps = int(position.quantity / instrument.quantity_step)
         action = self._rules.decide(
             position.side,
-            held.baseline_drift,
+            baseline.drift,
             drift,
-            held.baseline_confidence,
+            baseline.confidence,
             forecast.confidence,
             age_s,
-            held.half_life_s,
+            baseline.half_life_s,
             steps,
             int(instrument.quantity_min / instrument.quantity_step),
         )
@@ -111,7 +121,7 @@ class Rebalancer(WiredActor):
                 at_ns,
                 "hold" if action == HOLD else "close" if closes else "reduce",
                 reason,
-                held.baseline_drift,
+                baseline.drift,
                 drift,
                 forecast.confidence,
                 age_s,
@@ -125,8 +135,8 @@ class Rebalancer(WiredActor):
         if closes:
             self.publish(Close(position.symbol, at_ns, position.side, quantity, reason))
         else:
-            held.baseline_drift = drift
-            held.baseline_confidence = forecast.confidence
+            baseline.drift = drift
+            baseline.confidence = forecast.confidence
             self.publish(Reduce(position.symbol, at_ns, position.side, quantity, reason))
 
     @handles(Report)

@@ -32,6 +32,10 @@ from hfengine.messages import (
 )
 from hfengine.runtime.actor import handles
 
+EXIT_PATIENCE_NS = 5_000_000_000
+"""After this long without an end an exit may be sent again: both are reduce-only, so a double
+closes nothing twice, while an exit that is never sent again leaves a position unattended."""
+
 
 class Risk(WiredActor):
     """Holds what must be true before an entry, and refuses by name when it is not."""
@@ -44,7 +48,7 @@ class Risk(WiredActor):
         self._synced: dict[str, bool] = {}
         self._marks: dict[str, MarkTick] = {}
         self._entering: dict[str, OpenBracket] = {}
-        self._exiting: dict[str, int] = {}
+        self._exiting: dict[str, ReducePosition] = {}
         self._unknown: dict[str, int] = {}
         self._halts: dict[str, str] = {}
         self._day_pnl_usdt = 0.0
@@ -116,9 +120,11 @@ class Risk(WiredActor):
         entering = self._entering.get(symbol)
         if entering is not None and entering.intent == ended.intent:
             del self._entering[symbol]
-        for pending in (self._exiting, self._unknown):
-            if pending.get(symbol) == ended.intent:
-                del pending[symbol]
+        exiting = self._exiting.get(symbol)
+        if exiting is not None and exiting.intent == ended.intent:
+            del self._exiting[symbol]
+        if self._unknown.get(symbol) == ended.intent:
+            del self._unknown[symbol]
 
     @handles(OrderUnknown)
     def on_unknown(self, unknown: OrderUnknown) -> None:
@@ -235,11 +241,13 @@ class Risk(WiredActor):
             raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
         proof = self._proofs[entry.symbol]
         exposure = sum(float(p.quantity * p.entry) for p in self._positions.values())
-        exposure += sum(float(b.quantity * b.price) for b in self._entering.values())
+        flying = [(float(b.quantity * b.price), b.leverage) for b in self._entering.values()]
+        exposure += sum(notional for notional, _ in flying)
+        reserved = sum(notional / leverage for notional, leverage in flying)
         return self._planners[entry.symbol].plan(
             entry,
             proof,
-            Account.of(balance, exposure),
+            Account.of(balance, exposure, reserved),
             self._marks.get(entry.symbol),
             self.wiring.intents,
         )
@@ -259,12 +267,14 @@ class Risk(WiredActor):
         position = self._positions.get(symbol)
         if position is None or not position.quantity or position.side != wish.side:
             return
-        if symbol in self._exiting:
+        at_ns, exiting = self.clock.now_ns(), self._exiting.get(symbol)
+        if exiting is not None and at_ns - exiting.at_ns < EXIT_PATIENCE_NS:
             return
         quantity = min(wish.quantity, position.quantity)
         intent = self.wiring.intents.draw()
-        self._exiting[symbol] = intent
-        self.publish(ReducePosition(intent, symbol, wish.at_ns, wish.side, quantity, wish.reason))
+        reduction = ReducePosition(intent, symbol, at_ns, wish.side, quantity, wish.reason)
+        self._exiting[symbol] = reduction
+        self.publish(reduction)
 
     @handles(Report)
     def on_report(self, _message: Report) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Hears everything but ticks, answers nobody: counts, money, and what the live view shows."""
 
 from collections import deque
-from decimal import Decimal
 from typing import Any
 
 from hfengine.actors.wiring import WiredActor, Wiring
@@ -39,12 +38,10 @@ class Telemetry(WiredActor):
 
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring)
-        self._counts: dict[str, int] = {}
-        self._refusals: dict[str, int] = {}
-        self._fee_warnings: dict[str, int] = {}
-        self._gross = Decimal(0)
-        self._fees = Decimal(0)
-        self._funding = Decimal(0)
+        self._tally = tally = wiring.tally
+        self._counts = tally.counts
+        self._refusals = tally.refusals
+        self._fee_warnings = tally.fee_warnings
         self._positions: dict[str, PositionChanged] = {}
         self._proofs: dict[str, LeverageProof] = {}
         self._marks: dict[str, MarkTick] = {}
@@ -94,8 +91,8 @@ class Telemetry(WiredActor):
     def on_fill(self, fill: Fill) -> None:
         """Add up the money of a fill."""
         self._count(fill)
-        self._gross += fill.realised_usdt
-        self._fees += fill.fee_usdt
+        self._tally.gross_usdt += fill.realised_usdt
+        self._tally.fees_usdt += fill.fee_usdt
         word = "buy" if fill.side > 0 else "sell"
         self._note(
             fill.at_ns, f"{fill.symbol} {fill.cause} fill: {word} {fill.quantity} at {fill.price}"
@@ -105,7 +102,7 @@ class Telemetry(WiredActor):
     def on_funding(self, funding: FundingPaid) -> None:
         """Add up funding."""
         self._count(funding)
-        self._funding += funding.funding_usdt
+        self._tally.funding_usdt += funding.funding_usdt
 
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
@@ -217,9 +214,9 @@ class Telemetry(WiredActor):
             "counts": dict(self._counts),
             "refusals": dict(self._refusals),
             "fee_warnings": dict(self._fee_warnings),
-            "gross_usdt": self._gross,
-            "fees_usdt": self._fees,
-            "funding_usdt": self._funding,
+            "gross_usdt": self._tally.gross_usdt,
+            "fees_usdt": self._tally.fees_usdt,
+            "funding_usdt": self._tally.funding_usdt,
             "positions": dict(self._positions),
             "proofs": dict(self._proofs),
             "marks": dict(self._marks),

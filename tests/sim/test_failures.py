@@ -1,6 +1,7 @@
 """What breaks inside the engine halts entries, is reported, and still ends flat."""
 
 import errno
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from hfengine import engine as engine_module
 from hfengine.actors.execution import Execution
+from hfengine.actors.rebalancer import Rebalancer
 from hfengine.actors.risk import Risk
 from hfengine.actors.signals import Signals
+from hfengine.actors.telemetry import Telemetry
 from hfengine.config import load
 from hfengine.engine import Engine
 from hfengine.feeds.build import build_feed
@@ -130,6 +133,28 @@ def test_a_death_while_flattening_still_ends_flat(
     assert summary.fills >= 2
     assert summary.actor_deaths == deaths
     assert summary.ledger_difference_usdt == 0 or failures > 1
+
+
+@pytest.mark.parametrize(("actor", "method"), [(Rebalancer, "on_forecast"), (Telemetry, "on_fill")])
+def test_what_a_restarted_actor_must_know_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actor: type, method: str
+) -> None:
+    break_after(monkeypatch, actor, method, 2)
+    summary = run(tmp_path, duration_s=120.0)
+    assert summary.journal is not None
+    rows = records(Path(summary.journal.path))
+    at = next(n for n, row in enumerate(rows) if row["type"] == "ActorDied")
+    held = {row["symbol"] for row in of(rows[:at], "PositionOpened")}
+    assert held, "the death came while positions were open"
+    assert summary.actor_deaths == 1
+    assert summary.brackets == len(of(rows, "OpenBracket"))
+    if actor is Rebalancer:
+        assert {row["symbol"] for row in of(rows[at:], "Rebalanced")} >= held
+        assert summary.ledger_difference_usdt == 0
+    else:
+        lost = of(rows, "Fill")[1]
+        money = Decimal(lost["realised_usdt"]) - Decimal(lost["fee_usdt"])
+        assert summary.ledger_difference_usdt == -money, "only the fill that killed it is missing"
 
 
 class FullDisk:

@@ -45,3 +45,19 @@ def test_nothing_is_known_before_two_samples_and_quick_ones_do_not_count() -> No
     sampled.update(S_NS, 100.0)
     sampled.update(S_NS + 1_000_000, 150.0)
     assert sampled.sigma == 0.0
+
+
+def test_bars_lie_on_the_clock_not_on_the_first_trade() -> None:
+    bars = TrueRange(bar_s=1.0, bars=5)
+    for at_s, price in [(1.9, 100.0), (2.1, 107.0), (2.95, 107.0), (3.0, 107.0)]:
+        bars.update(int(at_s * S_NS), price)
+    # two closed: the trade at 1.9 alone, then 2.1 to 2.95
+    assert bars.count == 2
+    assert bars.atr == pytest.approx((0.0 + 7.0) / 2)
+
+
+def test_volatility_needs_no_warming_up() -> None:
+    sampled = Volatility(half_life_s=60.0)
+    sampled.update(S_NS, 100.0)
+    sampled.update(2 * S_NS, 100.01)
+    assert sampled.sigma == pytest.approx(1e-4)

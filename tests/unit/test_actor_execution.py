@@ -1,9 +1,11 @@
 """Execution: leverage is proved by reading, an intent is one order, a lost answer is a question."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hfengine.actors.execution import Execution
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
@@ -13,43 +15,24 @@ from hfengine.messages import (
     Fill,
     Flatten,
     FlattenDone,
+    FundingPaid,
     LeverageChanged,
     LeverageProof,
     LeverageSetting,
-    OpenBracket,
+    MoveProtection,
     OrderEnded,
     OrderSent,
     OrderUnknown,
+    OrderUpdate,
+    PositionChanged,
     PositionOpened,
     ReducePosition,
     Start,
 )
-from hfengine.settings import Leverage, Settings
-from tests.rig import T0_NS, Rig, fill, order, position
+from hfengine.settings import Leverage, Protection, Settings
+from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 ENTRY_ID = "hf-test-000001e0"
-
-
-def bracket(intent: int = 1) -> OpenBracket:
-    return OpenBracket(
-        intent,
-        7,
-        "BTCUSDT",
-        T0_NS,
-        T0_NS,
-        1,
-        Decimal("0.010"),
-        Decimal(60010),
-        Decimal(59760),
-        Decimal(60360),
-        50,
-        59040.0,
-        T0_NS,
-        0.002,
-        0.9,
-        60.0,
-        "mode",
-    )
 
 
 @pytest.fixture
@@ -239,3 +222,199 @@ def test_flatten_says_what_is_left_when_the_venue_will_not_close(rig: Rig, ref: 
     assert not done.flat
     assert "BTCUSDT 0.010" in done.detail
     assert "no_liquidity" in done.detail
+
+
+def test_a_short_entry_sells_and_a_shorts_reduction_buys(rig: Rig, ref: Any) -> None:
+    rig.venue.answers += [order(ENTRY_ID, "new", filled="0"), order("x", "new", filled="0")]
+    rig.tell(ref, replace(bracket(), side=-1))
+    rig.tell(ref, ReducePosition(9, "BTCUSDT", T0_NS, -1, Decimal("0.005"), "drift_decay"))
+    assert [(r.side, r.reduce_only) for r in rig.venue.placed] == [(-1, False), (1, True)]
+    assert [(s.side, s.reduce_only) for s in rig.all(OrderSent)] == [(-1, False), (1, True)]
+    assert rig.report(ref)["sent"] == 2
+
+
+def test_protection_triggers_by_what_the_profile_says() -> None:
+    rig = Rig(Settings(protection=Protection(trigger_by="last")))
+    rig.venue.answers.append(order(ENTRY_ID, "new", filled="0"))
+    rig.tell(rig.start(Execution), bracket())
+    assert rig.venue.placed[0].protect_by == "last"
+    rig.close()
+
+
+def test_several_fills_open_one_position_at_the_first(rig: Rig, ref: Any) -> None:
+    rig.venue.answers.append(order(ENTRY_ID))
+    at_ns = T0_NS + 5_000_000
+    rig.tell(ref, bracket(), fill(ENTRY_ID, 1, quantity="0.004", at_ns=at_ns))
+    rig.tell(ref, position(quantity="0.004"))
+    assert not rig.all(OrderEnded), "six thousandths are still to be heard"
+    rig.tell(ref, fill(ENTRY_ID, 2, quantity="0.006", at_ns=at_ns + 1))
+    opened = rig.one(PositionOpened)
+    assert (opened.at_ns, opened.quantity, opened.side) == (at_ns, Decimal("0.004"), 1)
+    rig.tell(ref, position("ETHUSDT"))
+    assert not rig.all(OrderEnded), "another symbol's position says nothing"
+    rig.tell(ref, position())
+    assert rig.one(OrderEnded).filled == Decimal("0.010")
+
+
+def test_an_end_is_not_taken_back_by_an_older_update(rig: Rig, ref: Any) -> None:
+    rig.venue.answers.append(order(ENTRY_ID))
+    rig.tell(ref, bracket())
+    rig.tell(ref, order(ENTRY_ID, "partially_filled", filled="0.004"))
+    rig.tell(ref, fill(ENTRY_ID), position())
+    assert rig.one(OrderEnded).outcome == "filled"
+    assert len(rig.all(OrderUpdate)) == 1, "what the venue says is told on"
+
+
+def test_an_end_that_says_more_was_filled_is_believed(rig: Rig, ref: Any) -> None:
+    rig.venue.answers.append(order(ENTRY_ID, "cancelled", filled="0.004"))
+    rig.tell(
+        ref, bracket(), fill(ENTRY_ID, 1, quantity="0.004"), fill(ENTRY_ID, 2, quantity="0.006")
+    )
+    rig.tell(ref, position())
+    assert not rig.all(OrderEnded), "fills beyond what the order is known to have"
+    rig.tell(ref, order(ENTRY_ID))
+    assert (rig.one(OrderEnded).outcome, rig.one(OrderEnded).filled) == ("filled", Decimal("0.010"))
+
+
+def test_an_unknown_order_with_fills_is_never_called_not_placed(rig: Rig, ref: Any) -> None:
+    rig.venue.answers.append(VenueUnknown("timeout"))
+    rig.tell(ref, bracket(), fill(ENTRY_ID, quantity="0.004"), position(quantity="0.004"))
+    rig.run(120.0)
+    assert len(rig.venue.queries) > 8
+    assert not rig.all(OrderEnded)
+
+
+def test_queries_that_fail_prove_nothing_and_back_off(rig: Rig, ref: Any) -> None:
+    asked_ns: list[int] = []
+
+    async def unreachable(_symbol: str, _client_id: str) -> None:
+        asked_ns.append(rig.clock.now_ns())
+        raise VenueUnavailable("down")
+
+    rig.venue.order_by_id = unreachable  # type: ignore[method-assign]
+    rig.venue.answers.append(VenueUnknown("timeout"))
+    rig.tell(ref, bracket())
+    rig.run(120.0)
+    assert not rig.all(OrderEnded)
+    gaps_ms = [(b - a) // 1_000_000 for a, b in pairwise(asked_ns)]
+    assert gaps_ms[:8] == [200, 400, 800, 1600, 3200, 6400, 12800, 25600]
+    assert gaps_ms[-1] == 25600
+
+
+def test_reading_again_never_sets_without_auto_set() -> None:
+    rig = Rig(Settings(leverage=Leverage(auto_set=False)))
+    ref = rig.start(Execution)
+    rig.tell(ref, Start(T0_NS))
+    rig.run(60.1)
+    assert rig.venue.settings["BTCUSDT"].leverage == 20
+    rig.close()
+
+
+def test_the_margin_mode_is_proved_even_when_the_leverage_already_fits(rig: Rig, ref: Any) -> None:
+    rig.venue.settings["BTCUSDT"] = LeverageSetting("BTCUSDT", 50, "cross")
+    rig.tell(ref, Start(T0_NS))
+    rig.run(0.01)
+    proof = next(p for p in rig.all(LeverageProof) if p.symbol == "BTCUSDT")
+    assert (proof.margin_mode, proof.source) == ("isolated", "set and read")
+
+
+def test_only_what_differs_is_set(rig: Rig, ref: Any) -> None:
+    rig.venue.settings["BTCUSDT"] = LeverageSetting("BTCUSDT", 50, "cross")
+    rig.venue.settings["ETHUSDT"] = LeverageSetting("ETHUSDT", 50, "isolated")
+    rig.venue.leverage_refusal = "nobody should ask"
+    rig.tell(ref, Start(T0_NS))
+    rig.run(0.01)
+    assert {p.symbol: p.source for p in rig.all(LeverageProof)} == {
+        "BTCUSDT": "set and read",
+        "ETHUSDT": "read",
+    }
+
+
+def test_positions_found_at_the_start_are_told_and_keep_their_leverage(rig: Rig, ref: Any) -> None:
+    rig.venue.position_list = [[position()]]
+    rig.tell(ref, Start(T0_NS))
+    rig.run(0.01)
+    told = {p.symbol: p for p in rig.all(PositionChanged)}
+    assert told["BTCUSDT"] == position()
+    assert (told["ETHUSDT"].quantity, told["ETHUSDT"].side) == (Decimal(0), 0)
+    assert rig.venue.settings["BTCUSDT"].leverage == 20, "not set under a position"
+    rig.venue.settings["BTCUSDT"] = LeverageSetting("BTCUSDT", 10, "isolated")
+    rig.run(60.1)
+    assert rig.venue.settings["BTCUSDT"].leverage == 10, "not repaired under a position"
+
+
+def test_trading_begins_after_the_account_is_read(rig: Rig, ref: Any) -> None:
+    woken = rig.loop.create_future()
+
+    async def slow() -> list[Any]:
+        await woken
+        return []
+
+    rig.venue.positions = slow  # type: ignore[method-assign]
+    rig.tell(ref, Start(T0_NS))
+    rig.run(0.1)
+    assert [s.state for s in rig.all(EngineState)] == ["starting"]
+    woken.set_result(None)
+    rig.run(0.01)
+    assert [s.state for s in rig.all(EngineState)] == ["starting", "trading"]
+
+
+@pytest.mark.parametrize("error", [VenueUnknown("timeout"), VenueUnavailable("down")])
+def test_a_proof_that_could_not_be_read_is_no_proof_and_no_death(
+    rig: Rig, ref: Any, error: Exception
+) -> None:
+    async def unread(_symbol: str) -> LeverageSetting:
+        raise error
+
+    rig.venue.leverage_of = unread  # type: ignore[method-assign]
+    rig.tell(ref, Start(T0_NS))
+    rig.run(0.01)
+    assert not rig.all(LeverageProof)
+    assert ref.is_alive()
+
+
+def test_protection_is_moved_in_place_and_a_refusal_is_survived(rig: Rig, ref: Any) -> None:
+    move = MoveProtection("BTCUSDT", T0_NS, Decimal(59800), Decimal(60300), "test")
+    rig.tell(ref, move)
+    assert rig.venue.protections == [("BTCUSDT", Decimal(59800), Decimal(60300))]
+
+    async def refused(*_asked: Any) -> None:
+        raise VenueRejected("stop_would_trigger")
+
+    rig.venue.protect = refused  # type: ignore[assignment,method-assign]
+    rig.tell(ref, move)
+    assert ref.is_alive()
+
+
+def test_funding_is_told_on(rig: Rig, ref: Any) -> None:
+    paid = FundingPaid("BTCUSDT", T0_NS, Decimal("0.0001"), Decimal("0.06"))
+    rig.tell(ref, paid)
+    assert rig.one(FundingPaid) == paid
+
+
+def test_a_flatten_that_cannot_read_is_not_flat(rig: Rig, ref: Any) -> None:
+    async def unreachable() -> list[Any]:
+        raise VenueUnavailable("down")
+
+    rig.venue.positions = unreachable  # type: ignore[method-assign]
+    rig.tell(ref, Flatten(T0_NS, "test"))
+    done = rig.one(FlattenDone)
+    assert (done.flat, done.detail) == (False, "down")
+
+
+def test_frame_to_order_is_counted_from_the_frame(rig: Rig, ref: Any) -> None:
+    rig.venue.answers.append(order(ENTRY_ID, "new", filled="0"))
+    stages = rig.wiring.stages
+    stages.frame_at_ns -= 10_000_000_000
+    rig.tell(ref, bracket())
+    assert stages.order.count == 1
+    assert stages.order.max_ns < 10_000_000_000 <= stages.frame_to_order.max_ns
+
+
+def test_the_position_is_awaited_when_the_fill_came_before_the_end(rig: Rig, ref: Any) -> None:
+    rig.venue.answers.append(order(ENTRY_ID, "new", filled="0"))
+    rig.tell(ref, bracket(), fill(ENTRY_ID))
+    rig.tell(ref, order(ENTRY_ID))
+    assert not rig.all(OrderEnded), "what is held now is still unknown"
+    rig.tell(ref, position())
+    assert rig.one(OrderEnded).outcome == "filled"

@@ -64,3 +64,65 @@ def test_margin_used_up_closes_the_largest_position(rig: Rig, ref: Any) -> None:
     assert not rig.all(Close), "92 % warns"
     rig.tell(ref, balance("1000", free="40"))
     assert (rig.one(Close).symbol, rig.one(Close).reason) == ("ETHUSDT", "margin")
+
+
+def test_an_entry_fill_is_uncovered_from_its_own_time(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill("e"), position(at_ns=T0_NS + 30_000_000))
+    assert rig.one(CoverGap).uncovered_ms == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize(("cause", "realised"), [("order", "-1.5"), ("stop", "0")])
+def test_the_fill_of_an_exit_needs_no_cover(rig: Rig, ref: Any, cause: str, realised: str) -> None:
+    rig.tell(ref, position(), fill("x", cause=cause, realised=realised))
+    rig.run(2.0)
+    assert not rig.all(Close)
+    assert rig.report(ref) == {"uncovered_max_ms": 0.0}
+
+
+def test_the_worst_gap_is_kept_not_the_last(rig: Rig, ref: Any) -> None:
+    for late_ms in (40, 10):
+        rig.tell(ref, fill("e"), position(at_ns=T0_NS + late_ms * 1_000_000))
+    assert [gap.uncovered_ms for gap in rig.all(CoverGap)] == pytest.approx([40.0, 10.0])
+    assert rig.report(ref)["uncovered_max_ms"] == pytest.approx(40.0)
+
+
+def test_a_gap_that_never_closes_is_reported_too(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(covered="0"))
+    rig.run(0.35)
+    assert 250.0 <= rig.report(ref)["uncovered_max_ms"] <= 350.0
+
+
+def test_half_a_cover_told_again_does_not_restart_the_clock(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(covered="0"))
+    rig.run(0.4)
+    rig.tell(ref, position(covered="0.004", at_ns=rig.clock.now_ns()))
+    rig.run(0.25)
+    assert rig.one(Close).reason == "uncovered"
+
+
+def test_a_covered_position_that_loses_its_stop_is_closed_at_once_again(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(), mark(59087.0))
+    assert len(rig.all(Close)) == 1
+    rig.tell(ref, mark(59087.0))
+    assert len(rig.all(Close)) == 1, "asked once in cover_max_ms"
+    rig.tell(ref, position(quantity="0"), position(), mark(59087.0))
+    assert len(rig.all(Close)) == 2, "another position, another wish"
+
+
+def test_a_position_without_a_liquidation_price_is_left_alone(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(liquidation="0"), mark(1.0))
+    assert not rig.all(Close)
+
+
+def test_used_margin_closes_by_notional_and_only_what_is_open(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, balance("1000", free="40"))
+    assert not rig.all(Close), "nothing is open"
+    # more coins, less notional
+    rig.tell(ref, position(quantity="0.100"), position("ETHUSDT", quantity="1", entry="3000"))
+    rig.tell(ref, balance("1000", free="40"))
+    assert (rig.one(Close).symbol, rig.one(Close).quantity) == ("BTCUSDT", Decimal("0.100"))
+
+
+def test_a_flat_position_is_never_the_largest(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(quantity="0"), balance("1000", free="40"))
+    assert not rig.all(Close)

@@ -6,6 +6,7 @@ import pytest
 
 from hfengine.actors.market_data import MarketData
 from hfengine.errors import VenueUnavailable
+from hfengine.limits import FAULTS_SHOWN
 from hfengine.messages import (
     BookSync,
     BookTick,
@@ -132,3 +133,111 @@ def test_a_symbol_outside_the_profile_is_a_fault_not_a_crash(rig: Rig, ref: Any)
     rig.tell(ref, Frame("XRPUSDT", T0_NS, quote(1), "file.gz", 1))
     assert rig.one(FeedFault).fault == "unknown_symbol"
     assert ref.is_alive()
+
+
+def test_the_same_top_is_not_told_twice(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    rig.tell(ref, frame(quote(12)), frame(quote(12)))
+    assert len(rig.all(BookTick)) == 1
+
+
+def test_ticks_carry_their_own_times_and_the_imbalance(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    trade = (
+        b'{"e":"trade","E":9,"T":8,"s":"BTCUSDT","t":77,"p":"60000.1","q":"0.2","X":"MARKET",'
+        b'"m":true}'
+    )
+    rig.tell(ref, frame(trade), frame(diff(12, 13, 11)))
+    assert rig.one(TradeTick).exchange_ms == 8, "when it matched"
+    assert rig.one(TradeTick).side == -1
+    tick = rig.one(BookTick)
+    assert tick.exchange_ms == 5, "when it was sent"
+    # bids of 1 and 3 against an ask of 2
+    assert tick.imbalance == pytest.approx((4.0 - 2.0) / 6.0)
+
+
+def test_the_age_of_a_symbols_feed_is_its_last_frames(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, Frame("BTCUSDT", T0_NS + 7, SNAPSHOT, "file.gz", 1))
+    assert rig.report(ref)["heard_ns"] == {"BTCUSDT": T0_NS + 7, "ETHUSDT": T0_NS}
+
+
+def test_a_book_going_out_of_sync_says_why(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    rig.venue.snapshots.append(SNAPSHOT.replace(b":10,", b":30,"))
+    rig.tell(ref, frame(diff(21, 29, 20)))
+    assert [s.reason for s in rig.all(BookSync)] == ["gap", "snapshot"]
+
+
+def test_one_snapshot_at_a_time_is_asked_for(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    asked: list[str] = []
+    woken = rig.loop.create_future()
+
+    async def slow(symbol: str) -> bytes:
+        asked.append(symbol)
+        await woken
+        return SNAPSHOT.replace(b":10,", b":40,")
+
+    rig.venue.snapshot = slow  # type: ignore[method-assign]
+    rig.tell(ref, frame(b"{not json"), frame(b"{not json"))
+    assert asked == ["BTCUSDT"]
+    woken.set_result(None)
+    rig.run(3.0)
+    assert asked == ["BTCUSDT"]
+    assert [s.synced for s in rig.all(BookSync)] == [False, True]
+
+
+def test_a_snapshot_from_the_stream_ends_the_asking(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    rig.venue.snapshots.append(VenueUnavailable("none"))
+    rig.tell(ref, frame(b"{not json"))
+    rig.tell(ref, frame(SNAPSHOT.replace(b":10,", b":40,")))
+    rig.run(3.0)
+    assert [s.synced for s in rig.all(BookSync)] == [False, True]
+    assert len(rig.all(SnapshotFailed)) == 1
+    assert ref.is_alive()
+
+
+def test_faults_are_all_counted_but_not_all_kept(rig: Rig, ref: Any) -> None:
+    for line in range(FAULTS_SHOWN + 5):
+        rig.tell(ref, Frame("XRPUSDT", T0_NS, quote(1), "file.gz", line))
+    seen = rig.report(ref)
+    assert seen["faults"] == {"unknown_symbol": FAULTS_SHOWN + 5}
+    assert len(seen["fault_lines"]) == FAULTS_SHOWN
+
+
+def test_books_are_compared_with_the_recorded_quotes_to_the_end(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    rig.tell(ref, frame(quote(12)), frame(diff(12, 12, 11)))
+    seen = rig.report(ref)
+    assert (seen["matched"] + seen["mismatched"], seen["frames"]) == (1, 4)
+
+
+def test_a_restarted_actor_asks_for_the_books_it_lacks(rig: Rig, ref: Any) -> None:
+    rig.venue.snapshots += [SNAPSHOT, VenueUnavailable("none")]
+    rig.tell(ref, Start(T0_NS, again=True))
+    assert ("BTCUSDT", True) in {(s.symbol, s.synced) for s in rig.all(BookSync)}
+    assert rig.one(SnapshotFailed).symbol == "ETHUSDT"
+
+
+def test_faults_between_two_requests_do_not_multiply_them(rig: Rig, ref: Any) -> None:
+    asked: list[str] = []
+
+    async def none(symbol: str) -> bytes:
+        asked.append(symbol)
+        raise VenueUnavailable("none")
+
+    rig.venue.snapshot = none  # type: ignore[method-assign]
+    for _ in range(50):
+        rig.tell(ref, frame(b"{not json"))
+    rig.run(10.0)
+    assert 9 <= len(asked) <= 12
+
+
+def test_a_broken_snapshot_answer_is_a_fault_and_asked_for_again(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    rig.venue.snapshots += [b'{"lastUpdateId":', SNAPSHOT.replace(b":10,", b":40,")]
+    rig.tell(ref, frame(diff(21, 29, 20)))
+    assert [f.origin for f in rig.all(FeedFault)] == ["file.gz", "snapshot asked for"]
+    rig.run(1.1)
+    assert rig.all(BookSync)[-1].synced

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from hfengine.actors.brackets import Account, Planner
 from hfengine.actors.risk import Risk
 from hfengine.messages import (
     BookSync,
     Close,
     Entry,
     FeeWarning,
+    Flatten,
+    FundingPaid,
     Halt,
     LeverageChanged,
     LeverageProof,
@@ -24,7 +27,7 @@ from hfengine.messages import (
     Refusal,
     Resume,
 )
-from hfengine.settings import Fees, Protection, Settings, Sizing
+from hfengine.settings import Fees, Leverage, Protection, Settings, Sizing
 from hfengine.settings import Risk as RiskSettings
 from tests.rig import T0_NS, Rig, balance, fill, position
 
@@ -227,3 +230,155 @@ def test_an_exit_is_never_stopped_by_a_halt_and_never_opens(rig: Rig) -> None:
     assert not rig.all(ReducePosition), "the wish is for the other side"
     rig.tell(ref, Halt(T0_NS, "test", "x"), Close("BTCUSDT", T0_NS, -1, Decimal(1), "uncovered"))
     assert rig.one(ReducePosition).side == -1
+
+
+def test_a_proof_of_the_wrong_margin_mode_is_no_proof(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, replace(proof(), margin_mode="cross"))
+    refused = refusal_of(rig, ref, entry())
+    assert (refused.gate, refused.detail) == ("leverage_proof", "cross, wanted isolated")
+
+
+def test_warn_trades_at_the_leverage_that_was_read() -> None:
+    rig = Rig(Settings(leverage=Leverage(on_failure="warn")))
+    ref = ready(rig)
+    rig.tell(ref, proof(got=20), entry())
+    assert rig.one(OpenBracket).leverage == 20
+    rig.close()
+
+
+def test_a_book_never_heard_of_is_not_in_sync(rig: Rig) -> None:
+    ref = rig.start(Risk)
+    rig.tell(ref, proof(), balance())
+    assert refusal_of(rig, ref, entry()).gate == "book_sync"
+
+
+def test_a_flatten_stops_entries_and_no_resume_of_another_frees_them(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, Flatten(T0_NS, "the duration is over"), Resume(T0_NS, "supervisor"))
+    assert refusal_of(rig, ref, entry()).detail == "flatten: the duration is over"
+    assert rig.report(ref)["halts"] == {"flatten": "the duration is over"}
+
+
+def test_an_unknown_order_freezes_until_its_own_end(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, OrderUnknown(5, "c", "BTCUSDT", T0_NS, "lost"))
+    other = OrderEnded(4, "b", "BTCUSDT", T0_NS, "cancelled", Decimal(0), "")
+    rig.tell(ref, other)
+    assert refusal_of(rig, ref, entry()).gate == "order_unknown"
+    rig.tell(ref, replace(other, intent=5), entry())
+    assert rig.one(OpenBracket)
+
+
+def test_the_end_of_another_order_frees_no_entry_in_flight(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, entry())
+    stale = OrderEnded(99, "b", "BTCUSDT", T0_NS, "cancelled", Decimal(0), "")
+    rig.tell(ref, stale)
+    assert refusal_of(rig, ref, entry()).gate == "order_in_flight"
+    assert rig.report(ref)["entries"] == 1
+
+
+def test_no_entry_while_an_exit_is_in_flight(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, position(), Close("BTCUSDT", T0_NS, 1, Decimal(1), "drift_flip"))
+    rig.tell(ref, position(quantity="0"))
+    assert refusal_of(rig, ref, entry()).gate == "order_in_flight"
+
+
+def test_an_entry_in_flight_counts_as_a_position_and_as_exposure() -> None:
+    rig = Rig(Settings(sizing=Sizing(positions_max=1)))
+    ref = ready(rig)
+    rig.tell(ref, BookSync("ETHUSDT", T0_NS, True, "test"), entry())
+    eth = entry(symbol="ETHUSDT", bid=3000.0, ask=3000.1, forecast=3006.0)
+    refused = refusal_of(rig, ref, eth)
+    assert (refused.gate, refused.measured, refused.threshold) == ("positions_max", 1, 1)
+    rig.close()
+    rig = Rig(Settings(sizing=Sizing(exposure_max_usdt=25_000.0)))
+    ref = ready(rig)
+    rig.tell(ref, BookSync("ETHUSDT", T0_NS, True, "test"), entry(), eth)
+    first, second = rig.all(OpenBracket)
+    assert second.binding == "exposure"
+    assert first.quantity * first.price + second.quantity * second.price <= 25_010
+    rig.close()
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_open_positions_of_either_side_use_up_exposure(side: int) -> None:
+    rig = Rig(Settings(sizing=Sizing(exposure_max_usdt=25_000.0)))
+    ref = ready(rig)
+    rig.tell(ref, position("ETHUSDT", side=side, quantity="7", entry="3000"), entry())
+    bracket = rig.one(OpenBracket)
+    assert bracket.binding == "exposure"
+    assert bracket.quantity == Decimal("0.066"), "4000 / 60000.1"
+    rig.close()
+
+
+def test_funding_paid_counts_as_a_loss_and_funding_received_as_a_gain() -> None:
+    rig = Rig(Settings(risk=RiskSettings(daily_loss_max_usdt=5.0)))
+    ref = ready(rig)
+    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("0.0001"), Decimal("5.5")))
+    refused = refusal_of(rig, ref, entry())
+    assert (refused.gate, refused.measured) == ("daily_loss_usdt", 5.5)
+    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("-0.0001"), Decimal("-1.5")), entry())
+    assert rig.one(OpenBracket)
+    rig.close()
+
+
+def test_every_fee_gate_that_only_reports_is_reported() -> None:
+    rig = Rig(replace(REPORTING, protection=Protection(stop_percent=0.3, target_percent=0.2)))
+    rig.tell(ready(rig), entry(drift=0.0001))
+    assert [w.gate for w in rig.all(FeeWarning)] == ["fee_edge", "break_even_win_rate"]
+    assert {(w.signal_id, w.symbol) for w in rig.all(FeeWarning)} == {(7, "BTCUSDT")}
+    rig.close()
+
+
+def test_rehearsals_leave_no_trace(rig: Rig) -> None:
+    ready(rig)
+    assert rig.heard == []
+    assert rig.wiring.intents.last == 0
+
+
+def test_each_proved_symbol_is_rehearsed_before_the_first_entry(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed: list[str] = []
+    original = Planner.rehearse
+
+    def rehearse(self: Planner, proved: LeverageProof, account: Account) -> None:
+        rehearsed.append(proved.symbol)
+        original(self, proved, account)
+
+    monkeypatch.setattr(Planner, "rehearse", rehearse)
+    ref = ready(rig)
+    assert sorted(rehearsed) == ["BTCUSDT", "ETHUSDT"]
+    rig.tell(ref, entry(), proof())
+    assert len(rehearsed) == 2, "a proof after the first entry needs none"
+
+
+def test_an_exit_whose_end_is_never_heard_may_be_sent_again(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, position())
+    wish = Close("BTCUSDT", T0_NS, 1, Decimal("0.010"), "uncovered")
+    rig.tell(ref, wish)
+    rig.run(4.0)
+    rig.tell(ref, wish)
+    assert len(rig.all(ReducePosition)) == 1
+    rig.run(1.5)
+    rig.tell(ref, wish)
+    assert len(rig.all(ReducePosition)) == 2
+
+
+def test_margin_on_its_way_out_is_not_free_for_the_next_entry() -> None:
+    sizing = Sizing(mode="fixed_margin", fixed_margin_usdt=600.0, share_of_equity_max=1.0)
+    rig = Rig(Settings(sizing=sizing))
+    ref = ready(rig)
+    rig.tell(ref, balance("1000"), BookSync("ETHUSDT", T0_NS, True, "test"))
+    rig.tell(ref, entry())
+    eth = entry(symbol="ETHUSDT", bid=3000.0, ask=3000.1, forecast=3006.0)
+    rig.tell(ref, eth)
+    first, second = rig.all(OpenBracket)
+    assert first.quantity * first.price / 50 == pytest.approx(Decimal(600), rel=Decimal("0.01"))
+    assert second.quantity * second.price / 50 < 400
+    assert second.binding == "free_margin"
+    rig.close()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from hfengine.clock import VirtualClock
@@ -19,6 +20,7 @@ from hfengine.venues.sim import SimVenue
 
 T0_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
+S_NS = 1_000_000_000
 SNAPSHOT = (
     b'{"lastUpdateId":10,"bids":[["60000.0","1.000"],["59999.0","5.000"]],'
     b'"asks":[["60000.1","1.000"],["60001.0","5.000"]]}'
@@ -47,16 +49,22 @@ class ListFeed:
 class Bench:
     """A venue with its loop; `market` and `account` hold (time, message)."""
 
-    def __init__(self, payloads: list[bytes | Damage], seed: int = 1) -> None:
+    def __init__(
+        self,
+        payloads: list[bytes | Damage],
+        seed: int = 1,
+        settings: Venue | None = None,
+        speed: float | None = None,
+    ) -> None:
         self.clock = VirtualClock(T0_NS)
-        self.loop = VirtualLoop(self.clock)
+        self.loop = VirtualLoop(self.clock, speed=speed)
         self.ended = self.loop.create_future()
         instrument = load_catalogue("binance").find("BTCUSDT")
         self.venue = SimVenue(
             exchange=Exchange([instrument]),
             feed=ListFeed(payloads),
             instruments={"BTCUSDT": instrument},
-            settings=Venue(),
+            settings=settings or Venue(),
             seed=Seed(seed),
             loop=self.loop,
             clock=self.clock,
@@ -181,4 +189,219 @@ def test_there_is_no_snapshot_of_a_book_that_never_was_whole() -> None:
     bench.until_end()
     with pytest.raises(VenueUnavailable, match="out of sync"):
         bench.call(bench.venue.snapshot("BTCUSDT"))
+    bench.loop.close()
+
+
+MARKED = (
+    b'{"e":"markPriceUpdate","E":9,"s":"BTCUSDT","p":"60001.5","i":"60002.5","r":"0.0003",'
+    b'"T":1700006400000}'
+)
+
+
+def quote(update: int, bid: str, ask: str) -> bytes:
+    return (
+        f'{{"e":"bookTicker","u":{update},"s":"BTCUSDT","b":"{bid}","B":"0.5","a":"{ask}",'
+        f'"A":"0.7","T":2,"E":2}}'
+    ).encode()
+
+
+def marks_of(bench: Bench) -> list[dict[str, Any]]:
+    payloads = [m.payload for _, m in bench.market if isinstance(m, Frame)]
+    return [orjson.loads(p) for p in payloads if b"markPriceUpdate" in p]
+
+
+def test_a_derived_mark_tells_price_index_and_the_next_eight_hours(bench: Bench) -> None:
+    bench.until_end()
+    (told,) = marks_of(bench)
+    assert (told["p"], told["i"], told["r"]) == ("60000.05", "60000.05", "0.0001")
+    # 2023-11-14 22:13 UTC; funding is due at 00:00, 08:00 and 16:00
+    assert told["T"] == 1_700_006_400_000
+
+
+def test_recorded_marks_end_the_deriving() -> None:
+    frames = [SNAPSHOT, DIFF, MARKED]
+    quotes = [quote(20 + n, "60000.0", "60000.1") for n in range(1500)]
+    bench = Bench([*frames, *quotes])
+    bench.until_end()
+    assert bench.venue.derived_marks == 1, "before the first recorded one"
+    assert bench.venue.exchange.mark("BTCUSDT") == Decimal("60001.5")
+    assert len(marks_of(bench)) == 2
+    bench.loop.close()
+
+
+def test_marks_are_derived_every_second() -> None:
+    quotes = [quote(20 + n, "60000.0", "60000.1") for n in range(2500)]
+    bench = Bench([SNAPSHOT, DIFF, *quotes])
+    bench.until_end()
+    assert bench.venue.derived_marks == 3
+    bench.loop.close()
+
+
+def test_damage_takes_the_feeds_latency_too() -> None:
+    damage = Damage(T0_NS + 5 * MS, "BTCUSDT", "cut_line", "list", 2, "no end")
+    bench = Bench([SNAPSHOT, damage])
+    bench.until_end()
+    (at_ns,) = [at for at, m in bench.market if isinstance(m, FeedFault)]
+    assert at_ns >= T0_NS + 5 * MS + 500_000
+    bench.loop.close()
+
+
+def test_account_events_take_a_latency_of_their_own(bench: Bench) -> None:
+    bench.until_end()
+    begun_ns = bench.clock.now_ns()
+    bench.call(bench.venue.place(order()))
+    bench.call(bench.venue.balance())
+    fill_ns = next(at for at, m in bench.account if isinstance(m, Fill))
+    # 1.5 ms to the exchange at the least, and as much back
+    assert fill_ns - begun_ns >= 3_000_000
+
+
+def test_a_quote_that_crosses_a_resting_order_fills_it_and_a_trade_too() -> None:
+    quotes = [quote(20 + n, "60000.0", "60000.1") for n in range(30)]
+    bench = Bench([SNAPSHOT, DIFF, *quotes, quote(60, "59989.9", "59990.0")])
+    resting = order(kind="limit", price=Decimal("59995.0"), client_id="rests")
+    assert bench.call(bench.venue.place(resting)).state == "new"
+    bench.until_end()
+    bench.call(bench.venue.balance())
+    (fill,) = [m for _, m in bench.account if isinstance(m, Fill)]
+    assert (fill.client_id, fill.maker) == ("rests", True)
+    bench.loop.close()
+
+
+def test_the_pump_passes_no_timer() -> None:
+    bench = Bench([SNAPSHOT, *[DIFF] * 40])
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(bench.clock.now_ns())
+        if len(seen) < 60:
+            bench.loop.call_at_ns(seen[-1] + 700_000, look)
+
+    bench.loop.call_at_ns(T0_NS + 700_000, look)
+    bench.until_end()
+    assert seen == [T0_NS + n * 700_000 for n in range(1, len(seen) + 1)]
+    assert len(seen) >= 55
+    bench.loop.close()
+
+
+def test_a_timer_set_while_pumping_is_kept_too() -> None:
+    bench = Bench([SNAPSHOT, *[DIFF] * 20])
+    due: list[int] = []
+    fired: list[int] = []
+
+    def remind(_message: Any) -> None:
+        due.append(bench.clock.now_ns() + 200_000)
+        bench.loop.call_at_ns(due[-1], lambda: fired.append(bench.clock.now_ns()))
+
+    bench.venue._market = remind
+    bench.until_end()
+    assert len(due) >= 20
+    assert fired == due[: len(fired)]
+    assert len(fired) >= len(due) - 1
+    bench.loop.close()
+
+
+def test_a_frame_that_arrives_when_another_leaves_arrives_first() -> None:
+    settings = Venue(feed_latency_us=1000, feed_jitter_us=0)
+    bench = Bench([SNAPSHOT, DIFF, DIFF], settings=settings)
+    frames: list[tuple[int, int]] = []
+
+    def heard(message: Any) -> None:
+        frames.append((message.line, bench.venue.frames))
+
+    bench.venue._market = heard
+    bench.until_end()
+    assert [(line, seen) for line, seen in frames if line] == [(1, 1), (2, 2), (3, 3)]
+    bench.loop.close()
+
+
+def test_what_a_frame_makes_ready_runs_before_the_next_frame() -> None:
+    bench = Bench([SNAPSHOT, *[DIFF] * 10])
+    order_of: list[str] = []
+
+    def heard(_message: Any) -> None:
+        order_of.append("frame")
+        bench.loop.call_soon(order_of.append, "ready")
+
+    bench.venue._market = heard
+    bench.until_end()
+    assert order_of[:8] == ["frame", "ready"] * 4
+    bench.loop.close()
+
+
+def test_a_stopped_feed_tells_nothing_more_but_requests_are_answered(bench: Bench) -> None:
+    bench.venue.stop()
+    assert bench.call(bench.venue.balance()).wallet_usdt == 10_000
+    assert bench.market == []
+    assert not bench.ended.done()
+
+
+def test_the_wallet_is_the_profiles() -> None:
+    bench = Bench([SNAPSHOT], settings=Venue(wallet_usdt=250.5))
+    assert bench.call(bench.venue.balance()).wallet_usdt == Decimal("250.5")
+    bench.loop.close()
+
+
+def test_a_timer_due_with_a_frame_fires_before_it() -> None:
+    bench = Bench([SNAPSHOT, DIFF, DIFF])
+    seen: list[int] = []
+    bench.loop.call_at_ns(T0_NS + 2 * MS, lambda: seen.append(bench.venue.frames))
+    bench.until_end()
+    assert seen == [1]
+    bench.loop.close()
+
+
+def test_a_near_timer_is_seen_behind_a_far_one() -> None:
+    bench = Bench([SNAPSHOT, *[DIFF] * 20])
+    bench.loop.call_at_ns(T0_NS + S_NS, list)
+    due: list[int] = []
+    fired: list[int] = []
+
+    def remind(_message: Any) -> None:
+        due.append(bench.clock.now_ns() + 50_000)
+        bench.loop.call_at_ns(due[-1], lambda: fired.append(bench.clock.now_ns()))
+
+    bench.venue._market = remind
+    bench.until_end()
+    assert len(fired) >= 20
+    assert fired == due[: len(fired)]
+    bench.loop.close()
+
+
+def test_a_paced_feed_waits_for_every_event() -> None:
+    bench = Bench([SNAPSHOT, DIFF, DIFF], speed=1000.0)
+    waits: list[int] = []
+    original = bench.loop.call_at_ns
+
+    def counted(due_ns: int, callback: Any, *arguments: Any, **named: Any) -> Any:
+        waits.append(due_ns)
+        return original(due_ns, callback, *arguments, **named)
+
+    bench.loop.call_at_ns = counted  # type: ignore[method-assign]
+    bench.until_end()
+    assert {T0_NS + n * MS for n in (1, 2, 3)} <= set(waits)
+    bench.loop.close()
+
+
+def test_the_snapshots_number_is_the_books_not_a_newer_quotes() -> None:
+    bench = Bench([SNAPSHOT, DIFF, quote(60, "60000.0", "60000.1")])
+    bench.until_end()
+    payload = bench.call(bench.venue.snapshot("BTCUSDT"))
+    assert orjson.loads(payload)["lastUpdateId"] == 11
+    bench.loop.close()
+
+
+@pytest.mark.parametrize(("buyer_is_maker", "filled"), [("true", 1), ("false", 0)])
+def test_only_sellers_fill_a_resting_bid(buyer_is_maker: str, filled: int) -> None:
+    trade = (
+        '{"e":"trade","E":9,"T":8,"s":"BTCUSDT","t":77,"p":"59990.0","q":"0.200","X":"MARKET",'
+        f'"m":{buyer_is_maker}}}'
+    ).encode()
+    quotes = [quote(20 + n, "60000.0", "60000.1") for n in range(30)]
+    bench = Bench([SNAPSHOT, DIFF, *quotes, trade])
+    resting = order(kind="limit", price=Decimal("59995.0"), client_id="rests")
+    assert bench.call(bench.venue.place(resting)).state == "new"
+    bench.until_end()
+    bench.call(bench.venue.balance())
+    assert len([m for _, m in bench.account if isinstance(m, Fill)]) == filled
     bench.loop.close()

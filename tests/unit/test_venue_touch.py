@@ -67,3 +67,31 @@ def test_a_broken_chain_leaves_one_level_a_side() -> None:
     assert view.levels(1, 5) == [(1000, 5)]
     assert view.levels(-1, 5) == [(1001, 7)]
     assert not view.is_empty
+
+
+def test_a_broken_chain_offers_nothing_behind_the_quote_not_even_what_it_once_had() -> None:
+    codec, view = touch()
+    codec.decode(quote(12, "99.9", "100.2"))
+    codec.decode(diff(50, 60, 49))
+    assert (view.bid_ticks, view.bid_steps, view.ask_ticks, view.ask_steps) == (999, 5, 1002, 7)
+    assert view.quantity_at(1, 999) == 5
+    assert view.quantity_at(1, 998) == 0
+    assert view.quantity_at(-1, 1003) == 0
+
+
+def test_a_quote_from_before_the_break_is_all_there_is() -> None:
+    codec, view = touch()
+    codec.decode(quote(5, "99.9", "100.2"))
+    codec.decode(diff(50, 60, 49))
+    assert view.levels(1, 3) == [(999, 5)]
+    assert view.ask_ticks == 1002
+
+
+def test_a_book_with_one_side_is_empty() -> None:
+    book = Book("0.1", "0.1")
+    codec = BinanceCodec("BTCUSDT", book)
+    view = TouchBook(codec, book)
+    assert view.is_empty
+    codec.decode(b'{"lastUpdateId":10,"bids":[["100.0","1.0"]],"asks":[]}')
+    codec.decode(diff(9, 11, 8))
+    assert view.is_empty
