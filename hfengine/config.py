@@ -36,6 +36,10 @@ _KEY = re.compile(
 _TABLE = re.compile(r"^\s*\[([^\[\]]+)\]")
 
 
+NAME_MAX: Final = 1024
+"""No path of a profile is longer; a longer one would be an error of the system, not a miss."""
+
+
 class Profile(Struct, frozen=True, kw_only=True):
     """A profile that passed every check: settings, where each is from, what to beware of."""
 
@@ -168,6 +172,8 @@ def _shown(path: Path) -> str:
 
 
 def _find(name: str, beside: Path | None) -> Path | None:
+    if len(name) > NAME_MAX:
+        return None
     if name.endswith(".toml") or "/" in name:
         path = (beside or Path()) / name
         return path if path.is_file() else None

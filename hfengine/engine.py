@@ -10,7 +10,7 @@ from typing import Any
 from hfengine import __version__
 from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import reducing_request
-from hfengine.actors.tally import Tally
+from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import Wiring
 from hfengine.clock import VirtualClock, mono_ns
 from hfengine.config import Profile
@@ -118,13 +118,25 @@ class Engine:
         try:
             with quiet_collector():
                 return loop.run_until_complete(self._main())
+        except BaseException:
+            self._abandon()
+            raise
         finally:
             asyncio.set_event_loop(None)
             loop.close()
 
+    def _abandon(self) -> None:
+        """Let what was under way end: actors stop, the journal closes as crashed."""
+        loop = self._loop
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
     async def _main(self) -> Summary:
         loop, venue = self._loop, self._venue
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._interrupt, number)
         self._open_journal()
         self._start_actors()
@@ -206,6 +218,8 @@ class Engine:
             order_ids=OrderIds(self._session),
             journal_ok=lambda: self._journal is None or self._journal.ok,
             tally=Tally(),
+            pause=self._pause,
+            day=DayResult(),
             heard_fills=set(),
         )
         for name, actor in ACTORS.items():
@@ -269,6 +283,7 @@ class Engine:
 
     def _watched(self, watching: asyncio.Task[None]) -> None:
         if not watching.cancelled() and watching.exception() is not None:
+            self._observer = None
             self.stop(f"the live view failed: {watching.exception()!r}")
 
     async def _pause(self, seconds: float) -> None:
@@ -308,7 +323,9 @@ class Engine:
             client_id = ids.client_id(numbers.draw(), "f")
             return reducing_request(client_id, position.symbol, position.side, position.quantity)
 
-        flat, rounds, detail = await flatten(self._venue, self._settings.symbols, closing_order)
+        flat, rounds, detail = await flatten(
+            self._venue, self._settings.symbols, closing_order, self._pause
+        )
         return FlattenDone(self._clock.now_ns(), flat, rounds, detail)
 
     async def _settle(self) -> BalanceChanged:
@@ -330,6 +347,8 @@ class Engine:
         wall_s: float,
     ) -> Summary:
         seen = await self.view()
+        if self._observer is not None:
+            self._observer(seen)
         market, told = seen["market_data"], seen["telemetry"]
         counts = told["counts"]
         frames = self._stages.decode.count - self._venue.derived_marks
@@ -350,6 +369,7 @@ class Engine:
             engine_s=engine_s,
             wall_s=wall_s,
             book_checks=BookChecks(market["matched"], market["mismatched"]),
+            ever_synced=market["ever_synced"],
             feed_faults=market["faults"],
             fault_lines=market["fault_lines"],
             signals=seen["signals"]["signals"],

@@ -41,14 +41,19 @@ ORDER_RETRIES_MAX: Final = 3
 QUERY_RETRIES_MAX: Final = 8
 """Queries after an order whose answer was lost, before it counts as not placed."""
 
-FLATTEN_ROUNDS_MAX: Final = 5
+FLATTEN_ROUNDS_MAX: Final = 60
 """Rounds of cancel, close, read back before `flatten` reports that it is not flat."""
+
+FLATTEN_PAUSE_S: Final = 0.5
+"""Engine time between two rounds that left something."""
 
 DECISIONS_KEPT: Final = 256
 """Recent decisions and refusals kept for whoever looks next."""
 
 DECISIONS_SHOWN: Final = 10
 """Recent decisions and refusals the live view lists."""
+
+FAULTS_SHOWN_A_KIND: Final = 5
 
 FAULTS_SHOWN: Final = 20
 """Feed faults kept word for word for the summary; the rest are counted."""

@@ -59,6 +59,10 @@ POSITIVE: Final = Bound(0, low_open=True, high_open=True)
 NOT_NEGATIVE: Final = Bound(0, high_open=True)
 CAP: Final = Bound(0, low_open=True)
 COUNT: Final = Bound(1, high_open=True)
+PERIOD_MS: Final = Bound(1, 86_400_000)
+PERIOD_S: Final = Bound(0.001, 86_400)
+MICROSECONDS: Final = Bound(0, 60_000_000)
+MONEY: Final = Bound(0, 1e12, low_open=True)
 SHARE: Final = Bound(0, 1, low_open=True)
 FRACTION: Final = Bound(0, 1)
 BELOW_ONE: Final = Bound(0, 1, high_open=True)
@@ -67,15 +71,15 @@ LEVERAGE: Final = Bound(1, 125)
 
 RANGES: Final[dict[str, Bound]] = {
     "seed": NOT_NEGATIVE,
-    "venue.wallet_usdt": POSITIVE,
-    "venue.feed_latency_us": NOT_NEGATIVE,
-    "venue.feed_jitter_us": NOT_NEGATIVE,
-    "venue.order_latency_us": NOT_NEGATIVE,
-    "venue.order_jitter_us": NOT_NEGATIVE,
+    "venue.wallet_usdt": MONEY,
+    "venue.feed_latency_us": MICROSECONDS,
+    "venue.feed_jitter_us": MICROSECONDS,
+    "venue.order_latency_us": MICROSECONDS,
+    "venue.order_jitter_us": MICROSECONDS,
     "leverage.wanted": LEVERAGE,
     "leverage.overrides": LEVERAGE,
     "leverage.proof_age_max_s": POSITIVE,
-    "leverage.reread_s": POSITIVE,
+    "leverage.reread_s": PERIOD_S,
     "sizing.fraction": SHARE,
     "sizing.fixed_margin_usdt": POSITIVE,
     "sizing.share_of_equity_max": SHARE,
@@ -86,7 +90,7 @@ RANGES: Final[dict[str, Bound]] = {
     "sizing.free_margin_reserve": BELOW_ONE,
     "protection.stop_percent": PERCENT,
     "protection.target_percent": PERCENT,
-    "protection.atr_bar_s": POSITIVE,
+    "protection.atr_bar_s": PERIOD_S,
     "protection.atr_bars": COUNT,
     "protection.stop_atr": POSITIVE,
     "protection.target_atr": POSITIVE,
@@ -96,23 +100,23 @@ RANGES: Final[dict[str, Bound]] = {
     "protection.buffer_sigma": NOT_NEGATIVE,
     "protection.reaction_s": NOT_NEGATIVE,
     "protection.cover_max_ms": POSITIVE,
-    "protection.check_ms": POSITIVE,
+    "protection.check_ms": PERIOD_MS,
     "fees.break_even_max": SHARE,
     "fees.slippage_bps": NOT_NEGATIVE,
     "signals.kalman_process_noise": POSITIVE,
     "signals.kalman_measurement_noise": POSITIVE,
     "signals.flow_half_life_s": POSITIVE,
     "signals.gap_max_s": POSITIVE,
-    "signals.warmup": NOT_NEGATIVE,
+    "signals.warmup": Bound(0, 1_000_000),
     "signals.trend_s": POSITIVE,
-    "signals.horizon_s": POSITIVE,
+    "signals.horizon_s": PERIOD_S,
     "signals.flow_weight": FRACTION,
     "signals.flow_move_bps": NOT_NEGATIVE,
     "signals.drift_min": NOT_NEGATIVE,
     "signals.confidence_min": FRACTION,
     "signals.cooldown_s": NOT_NEGATIVE,
-    "signals.forecast_every_ms": POSITIVE,
-    "rebalance.interval_s": POSITIVE,
+    "signals.forecast_every_ms": PERIOD_MS,
+    "rebalance.interval_s": PERIOD_S,
     "rebalance.decay_threshold": POSITIVE,
     "rebalance.confidence_drop_relative": SHARE,
     "rebalance.max_hold_half_lives": POSITIVE,

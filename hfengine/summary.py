@@ -42,6 +42,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     engine_s: float
     wall_s: float
     book_checks: BookChecks
+    ever_synced: bool
+    """Whether any book was whole at any time; without one there was no market data."""
     feed_faults: dict[str, int]
     fault_lines: list[str]
     signals: int

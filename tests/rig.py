@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from hfengine.actors.tally import Tally
+from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.clock import VirtualClock
 from hfengine.errors import VenueRejected
@@ -121,6 +121,8 @@ class Rig:
             order_ids=OrderIds("test"),
             journal_ok=lambda: self.journal_ok,
             tally=Tally(),
+            pause=self.pause,
+            day=DayResult(),
             heard_fills=set(),
         )
         for message_class in HEARERS:
@@ -135,12 +137,12 @@ class Rig:
     def run(self, seconds: float = 0.0) -> None:
         """Let engine time pass."""
 
-        async def wait() -> None:
-            woken = self.loop.create_future()
-            self.loop.call_later(seconds, woken.set_result, None)
-            await woken
+        self.loop.run_until_complete(self.pause(seconds))
 
-        self.loop.run_until_complete(wait())
+    async def pause(self, seconds: float) -> None:
+        woken = self.loop.create_future()
+        self.loop.call_later(seconds, woken.set_result, None)
+        await woken
 
     def tell(self, ref: Any, *messages: Message) -> None:
         for message in messages:

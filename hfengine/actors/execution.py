@@ -385,7 +385,10 @@ class Execution(WiredActor):
     @handles(Flatten)
     def on_flatten(self, _message: Flatten) -> None:
         """Cancel, close and read back, in rounds, until the venue says flat."""
-        self.run(flatten(self._venue, self.settings.symbols, self._closing_order), tag="flatten")
+        closing = flatten(
+            self._venue, self.settings.symbols, self._closing_order, self.wiring.pause
+        )
+        self.run(closing, tag="flatten")
 
     def _closing_order(self, position: PositionChanged) -> OrderRequest:
         intent = self.wiring.intents.draw()

@@ -1,9 +1,9 @@
 """Flatten: cancel, close reduce-only, read back zero; only the venue's word counts."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
-from hfengine.limits import FLATTEN_ROUNDS_MAX
+from hfengine.limits import FLATTEN_PAUSE_S, FLATTEN_ROUNDS_MAX
 from hfengine.messages import OrderRequest, PositionChanged
 from hfengine.venues.port import Venue
 
@@ -12,12 +12,14 @@ async def flatten(
     venue: Venue,
     symbols: tuple[str, ...],
     closing_order: Callable[[PositionChanged], OrderRequest],
+    pause: Callable[[float], Awaitable[None]],
 ) -> tuple[bool, int, str]:
     """Return (flat, rounds used, what is left).
 
     Flat needs two readings of zero in a row, so that an entry which was on its way when the first
     was read is found and closed too. A refused or lost close is tried again with a new id: it is
-    reduce-only, so a double can never open a position.
+    reduce-only, so a double can never open a position. Where a round left something, the book may
+    have been too thin: the next one waits FLATTEN_PAUSE_S.
     """
     zeros, left, faults = 0, "", ""
     for round_ in range(1, FLATTEN_ROUNDS_MAX + 2):
@@ -38,6 +40,8 @@ async def flatten(
         left = ", ".join(f"{p.symbol} {p.side * p.quantity}" for p in positions)
         if round_ > FLATTEN_ROUNDS_MAX:
             break
+        if positions and round_ > 1:
+            await pause(FLATTEN_PAUSE_S)
         for position in positions:
             faults = await _close(venue, closing_order(position)) or faults
     return False, FLATTEN_ROUNDS_MAX, f"{left}; {faults}".strip("; ")

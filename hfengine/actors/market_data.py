@@ -7,7 +7,7 @@ from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.kernels.book import Book
 from hfengine.kernels.codec import DEPTH, FAULTS, MARK, QUOTE, SNAPSHOT, TRADE, BinanceCodec
 from hfengine.kernels.histogram import now_ns
-from hfengine.limits import FAULTS_SHOWN
+from hfengine.limits import FAULTS_SHOWN, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     BookSync,
     BookTick,
@@ -39,6 +39,8 @@ class MarketData(WiredActor):
         self._books: dict[str, Book] = {}
         self._synced: dict[str, bool] = {}
         self._published_id: dict[str, int] = {}
+        self._mismatched: dict[str, int] = {}
+        self._ever_synced = False
         self._asking: set[str] = set()
         self._waiting: set[str] = set()
         self._stages = wiring.stages
@@ -53,6 +55,7 @@ class MarketData(WiredActor):
             self._books[symbol] = book
             self._codecs[symbol] = BinanceCodec(symbol, book)
             self._synced[symbol] = False
+            self._mismatched[symbol] = 0
             self._published_id[symbol] = 0
 
     @handles(Start)
@@ -79,7 +82,9 @@ class MarketData(WiredActor):
         kind = codec.decode(frame.payload)
         stages.decode.record(now_ns() - started_ns)
         if kind in (QUOTE, DEPTH):
-            if codec.top_update_id > self._published_id[symbol] and codec.synced:
+            if codec.checks_mismatched > self._mismatched[symbol]:
+                self._contradicted(frame, codec)
+            elif codec.top_update_id > self._published_id[symbol] and codec.synced:
                 self._publish_top(frame, codec)
         elif kind == TRADE:
             self.publish(
@@ -110,6 +115,12 @@ class MarketData(WiredActor):
             self._sync_changed(
                 symbol, codec, "snapshot" if kind == SNAPSHOT else FAULTS.get(kind, "")
             )
+
+    def _contradicted(self, frame: Frame, codec: BinanceCodec) -> None:
+        """Drop a book that the venue's own best quote contradicts."""
+        self._mismatched[frame.symbol] = codec.checks_mismatched
+        codec.desync()
+        self._fault(frame, "quote_mismatch", "the book's best level is not the quoted one")
 
     def _publish_top(self, frame: Frame, codec: BinanceCodec) -> None:
         symbol = frame.symbol
@@ -154,13 +165,14 @@ class MarketData(WiredActor):
 
     def _count(self, fault: str, origin: str, line: int, detail: str) -> None:
         self._faults[fault] = self._faults.get(fault, 0) + 1
-        if len(self._fault_lines) < FAULTS_SHOWN:
+        if self._faults[fault] <= FAULTS_SHOWN_A_KIND and len(self._fault_lines) < FAULTS_SHOWN:
             self._fault_lines.append(f"{origin}:{line}: {fault}: {detail}")
 
     def _sync_changed(self, symbol: str, codec: BinanceCodec, reason: str) -> None:
         if codec.synced is self._synced[symbol]:
             return
         self._synced[symbol] = codec.synced
+        self._ever_synced |= codec.synced
         self._tell_sync(symbol, synced=codec.synced, reason=reason)
 
     def _tell_sync(self, symbol: str, *, synced: bool, reason: str) -> None:
@@ -216,5 +228,6 @@ class MarketData(WiredActor):
             "fault_lines": list(self._fault_lines),
             "synced": dict(self._synced),
             "snapshots": self._snapshots,
+            "ever_synced": self._ever_synced,
             "heard_ns": dict(self._heard_ns),
         }

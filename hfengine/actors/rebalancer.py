@@ -18,6 +18,9 @@ from hfengine.messages import (
 )
 from hfengine.runtime.actor import handles
 
+FORECAST_AGE_MAX_NS = 10_000_000_000
+"""An older forecast decides nothing: the feed is silent, and the stop stands at the exchange."""
+
 
 @dataclass(slots=True)
 class Baseline:
@@ -89,7 +92,9 @@ class Rebalancer(WiredActor):
         """Look at every position."""
         for symbol, held in list(self._held.items()):
             forecast = self._forecasts.get(symbol)
-            if held.position is not None and forecast is not None:
+            if held.position is None or forecast is None:
+                continue
+            if self.clock.now_ns() - forecast.at_ns <= FORECAST_AGE_MAX_NS:
                 self._look(held, held.position, forecast)
 
     def _look(self, held: Held, position: PositionChanged, forecast: Forecast) -> None:

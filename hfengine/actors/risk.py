@@ -33,8 +33,9 @@ from hfengine.messages import (
 from hfengine.runtime.actor import handles
 
 EXIT_PATIENCE_NS = 5_000_000_000
-"""After this long without an end an exit may be sent again: both are reduce-only, so a double
-closes nothing twice, while an exit that is never sent again leaves a position unattended."""
+"""After this long without an end of the exit before it a Close may be sent: reduce-only, so a
+double closes nothing twice, while one never sent leaves a position unattended. A Reduce may not:
+sent twice it would halve twice."""
 
 
 class Risk(WiredActor):
@@ -51,7 +52,7 @@ class Risk(WiredActor):
         self._exiting: dict[str, ReducePosition] = {}
         self._unknown: dict[str, int] = {}
         self._halts: dict[str, str] = {}
-        self._day_pnl_usdt = 0.0
+        self._day = wiring.day
         self._planners = {
             symbol: Planner(self.settings, wiring.instruments[symbol])
             for symbol in self.settings.symbols
@@ -106,12 +107,12 @@ class Risk(WiredActor):
     @handles(Fill)
     def on_fill(self, fill: Fill) -> None:
         """Add realised profit and fees to the day."""
-        self._day_pnl_usdt += float(fill.realised_usdt - fill.fee_usdt)
+        self._day.add(fill.at_ns, float(fill.realised_usdt - fill.fee_usdt))
 
     @handles(FundingPaid)
     def on_funding(self, funding: FundingPaid) -> None:
         """Add funding to the day."""
-        self._day_pnl_usdt -= float(funding.funding_usdt)
+        self._day.add(funding.at_ns, -float(funding.funding_usdt))
 
     @handles(OrderEnded)
     def on_order_ended(self, ended: OrderEnded) -> None:
@@ -225,8 +226,9 @@ class Risk(WiredActor):
         limits, balance = self.settings.risk, self._balance
         if balance is None:
             raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
-        if -self._day_pnl_usdt >= limits.daily_loss_max_usdt:
-            raise Refused("daily_loss_usdt", -self._day_pnl_usdt, limits.daily_loss_max_usdt)
+        loss_usdt = self._day.loss_usdt(self.clock.now_ns())
+        if loss_usdt >= limits.daily_loss_max_usdt:
+            raise Refused("daily_loss_usdt", loss_usdt, limits.daily_loss_max_usdt)
         equity = float(balance.equity_usdt)
         if equity <= 0.0:
             raise Refused("equity_usdt", equity, 0.0)
@@ -268,7 +270,9 @@ class Risk(WiredActor):
         if position is None or not position.quantity or position.side != wish.side:
             return
         at_ns, exiting = self.clock.now_ns(), self._exiting.get(symbol)
-        if exiting is not None and at_ns - exiting.at_ns < EXIT_PATIENCE_NS:
+        if exiting is not None and (
+            isinstance(wish, Reduce) or at_ns - exiting.at_ns < EXIT_PATIENCE_NS
+        ):
             return
         quantity = min(wish.quantity, position.quantity)
         intent = self.wiring.intents.draw()

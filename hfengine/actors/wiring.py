@@ -1,9 +1,9 @@
 """What every actor is given when it is made: settings, seams and the way out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from hfengine.actors.tally import Tally
+from hfengine.actors.tally import DayResult, Tally
 from hfengine.instruments import Instrument
 from hfengine.runtime.actor import LoopActor
 from hfengine.runtime.stages import Stages
@@ -24,8 +24,12 @@ class Wiring:
     signals: Numbers
     order_ids: OrderIds
     journal_ok: Callable[[], bool]
+    pause: Callable[[float], Awaitable[None]]
+    """Let so many seconds of engine time pass; for coroutines, never in a handler."""
     tally: Tally
     """The session's sums, written by telemetry alone."""
+    day: DayResult
+    """What today came to, written by risk alone."""
     heard_fills: set[str]
     """Ids of the fills published so far: execution's own memory across its restarts."""
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -15,6 +16,10 @@ from hfengine.config import Profile
 from hfengine.limits import DECISIONS_SHOWN
 from hfengine.messages import LeverageProof, MarkTick, PositionChanged
 
+ROWS_AROUND = 19
+"""Rows of the view besides decisions and the two rows a symbol takes."""
+
+DECISIONS_SHOWN_MIN = 3
 VIEW_EVERY_S = 0.5
 LINES_EVERY_S = 1.0
 LINES_EVERY_S_AT_MAX = 10.0
@@ -75,11 +80,15 @@ class LiveView:
         self._live.update(self.screen(seen), refresh=True)
 
     def screen(self, seen: Mapping[str, Any]) -> Group:
-        """Return what is drawn."""
+        """Return what is drawn, cut to the height of the terminal."""
+        rows = len(self._profile.settings.symbols)
+        spare = self._live.console.height - ROWS_AROUND - 2 * rows
+        decisions = max(DECISIONS_SHOWN_MIN, min(DECISIONS_SHOWN, spare))
         return Group(
             self._head(seen),
+            self._symbols(seen),
             self._positions(seen),
-            Panel(self._decisions(seen), title="decisions and refusals", title_align="left"),
+            Panel(self._decisions(seen, decisions), title="decisions", title_align="left"),
             self._latency(seen),
         )
 
@@ -104,41 +113,35 @@ class LiveView:
             )
         return text
 
-    def _positions(self, seen: Mapping[str, Any]) -> Table:
+    def _symbols(self, seen: Mapping[str, Any]) -> Table:
         told, now_ns = seen["telemetry"], seen["now_ns"]
-        names = (
-            "symbol",
-            "book",
-            "data age",
-            "leverage proved",
-            "position",
-            "entry",
-            "mark",
-            "stop",
-            "liquidation",
-            "covered",
-        )
-        table = Table(*names, expand=True)
+        table = _table("symbol", "book", "data age", "leverage", "proved at", "mark")
         for symbol in self._profile.settings.symbols:
             proof: LeverageProof | None = told["proofs"].get(symbol)
             mark: MarkTick | None = told["marks"].get(symbol)
-            position: PositionChanged | None = told["positions"].get(symbol)
             age_ms = (now_ns - seen["market_data"]["heard_ns"][symbol]) / 1e6
-            proved = f"{proof.got}x {clock_text(proof.at_ns)}" if proof else "not yet"
             table.add_row(
                 symbol,
                 "in sync" if told["synced"].get(symbol) else "[red]out of sync[/red]",
                 f"{age_ms:.0f} ms",
-                proved,
-                *_position_cells(position, mark),
+                f"{proof.got}x" if proof else "not yet",
+                clock_text(proof.at_ns) if proof else "-",
+                f"{mark.mark:.9g}" if mark else "-",
             )
         return table
 
+    def _positions(self, seen: Mapping[str, Any]) -> Table:
+        table = _table("symbol", "position", "entry", "stop", "target", "liquidation", "covered")
+        for symbol in self._profile.settings.symbols:
+            position: PositionChanged | None = seen["telemetry"]["positions"].get(symbol)
+            table.add_row(symbol, *_position_cells(position))
+        return table
+
     @staticmethod
-    def _decisions(seen: Mapping[str, Any]) -> Text:
-        rows = seen["telemetry"]["recent"][-DECISIONS_SHOWN:]
+    def _decisions(seen: Mapping[str, Any], count: int) -> Text:
+        rows = seen["telemetry"]["recent"][-count:]
         lines = [f"{clock_text(at_ns)} {text}" for _, at_ns, text in rows]
-        return Text("\n".join(lines) or "none yet")
+        return Text("\n".join(lines) or "none yet", no_wrap=True, overflow="ellipsis")
 
     @staticmethod
     def _latency(seen: Mapping[str, Any]) -> Text:
@@ -146,19 +149,25 @@ class LiveView:
         parts = [
             f"{stage} {q['p50'] / 1e3:.1f}/{q['p99'] / 1e3:.1f}" for stage, q in stages.items()
         ]
-        return Text("latency µs p50/p99  " + "  ".join(parts), style="dim")
+        return Text("µs p50/p99  " + "  ".join(parts), style="dim")
 
 
-def _position_cells(position: PositionChanged | None, mark: MarkTick | None) -> list[str]:
-    mark_text = f"{mark.mark:.10g}" if mark else "-"
+def _table(*names: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, expand=True, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def _position_cells(position: PositionChanged | None) -> list[str]:
     if position is None or not position.quantity:
-        return ["flat", "-", mark_text, "-", "-", "-"]
+        return ["flat", "-", "-", "-", "-", "-"]
     word = "long" if position.side > 0 else "short"
     return [
         f"{word} {position.quantity}",
-        f"{position.entry:.10g}",
-        mark_text,
+        f"{position.entry:.9g}",
         str(position.stop or "NONE"),
-        f"{position.liquidation:.10g}",
+        str(position.target or "NONE"),
+        f"{position.liquidation:.9g}",
         str(position.covered),
     ]

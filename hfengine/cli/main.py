@@ -1,5 +1,6 @@
 """The command line: `hfengine COMMAND --help` explains each with an example."""
 
+import os
 import sys
 
 import typer
@@ -37,13 +38,28 @@ def version() -> None:
 def main() -> None:
     """Run the command line; a known error ends in one sentence and its exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush()
     except HfengineError as error:
         typer.echo(f"hfengine: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("hfengine: interrupted twice; the position, if any, was not read back", err=True)
-        sys.exit(ExitCode.NOT_FLAT)
+    except OSError as error:
+        typer.echo(f"hfengine: {error.strerror or error}", err=True)
+        sys.exit(ExitCode.FAILURE)
+
+
+def _flush() -> None:
+    """Write out what was printed; raises OSError when it cannot be written."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # or the interpreter would fail again at its end, with a traceback of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 if __name__ == "__main__":

@@ -58,8 +58,7 @@ def run(
         raise ConfigError([problem])
     feed = build_feed(loaded.settings, replay or [])
     watched = pace is not None and not json_
-    terminal = sys.stdout.isatty()
-    view = LiveView(loaded) if terminal and watched else PlainLines(quiet=json_)
+    view = LiveView(loaded) if watched and _can_draw() else PlainLines(quiet=json_)
     engine = Engine(
         loaded,
         feed,
@@ -68,10 +67,21 @@ def run(
         observer=_observing(view, json_=json_),
         observe_every_s=view.every_s(pace),
     )
-    with view.opened():
-        summary = engine.run()
+    try:
+        with view.opened():
+            summary = engine.run()
+    except KeyboardInterrupt:
+        typer.echo("hfengine: interrupted twice: what was open was not read back", err=True)
+        raise typer.Exit(ExitCode.NOT_FLAT) from None
     _print_summary(summary, json_=json_)
     raise typer.Exit(_exit_code(summary))
+
+
+def _can_draw() -> bool:
+    """Tell whether standard output is a terminal that shows the view's lines."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return False
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def _observing(view: "LiveView | PlainLines", *, json_: bool) -> Any:
@@ -95,4 +105,10 @@ def _print_summary(summary: Summary, *, json_: bool) -> None:
 def _exit_code(summary: Summary) -> ExitCode:
     if not summary.flat:
         return ExitCode.NOT_FLAT
+    if not summary.ever_synced and summary.frames:
+        typer.echo("hfengine: no book was ever whole: is this market data?", err=True)
+        return ExitCode.FEED
+    if summary.ledger_difference_usdt and summary.state != "halted":
+        typer.echo("hfengine: the ledger differs from the venue's", err=True)
+        return ExitCode.FAILURE
     return ExitCode.HALTED if summary.state == "halted" else ExitCode.OK

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hfengine.errors import ConfigError
+from hfengine.errors import ConfigError, FeedError
 from hfengine.feeds.replay import Replay
 from hfengine.feeds.source import Feed
 from hfengine.feeds.synthetic import Synthetic
@@ -23,7 +23,14 @@ def build_feed(settings: Settings, recordings: Sequence[Path]) -> Feed:
     replay and none is named.
     """
     if recordings:
-        return Replay(recordings)
+        replay = Replay(recordings)
+        if not set(replay.symbols) & set(settings.symbols):
+            held, wanted = ", ".join(replay.symbols), ", ".join(settings.symbols)
+            raise FeedError(
+                f"the recordings hold {held} and the profile trades {wanted}: name a recording of"
+                " one of them, or a profile that trades what was recorded"
+            )
+        return replay
     if settings.venue.feed == "replay":
         problem = 'venue.feed is "replay" but no recording was named: add --replay FILE'
         raise ConfigError([problem])

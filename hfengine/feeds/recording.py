@@ -26,6 +26,12 @@ _JUMP_NS: Final = 10_000_000_000
 _BEFORE_HEAD_NS: Final = 3_600_000_000_000
 """A time further than this before the head's is no time of this recording."""
 
+_PAUSE_MAX_NS: Final = 24 * 3_600_000_000_000
+"""A longer silence within one recording is a wrong time."""
+
+_LATENCY_MAX_NS: Final = 60_000_000_000
+"""A frame's receive time, set right, is never farther from its send time."""
+
 _TIMED = re.compile(rb"(\d{19}|\d{16}) ")
 _SYMBOL = re.compile(rb'"s": ?"([^"]{1,32})"')
 _SENT_MS = re.compile(rb'"E": ?(\d{13})\b')
@@ -217,6 +223,9 @@ class _Lines:
         if after is not None and after + self._jump // 2 < local > self._local + self._jump:
             detail = f"the time {local} lies ahead of the lines before and after it"
             return [self._damage("bad_time", detail)]
+        if local > self._local + self._jump and not self._believable(local, line):
+            detail = f"the time {local} is far ahead of the line before and of the frame's own"
+            return [self._damage("bad_time", detail)]
         events: list[Recorded | Damage] = []
         if local < self._local:
             behind_ms = (self._local - local) * self._stamp.scale / 1e6
@@ -226,6 +235,19 @@ class _Lines:
         payload = line[self._stamp.width + 1 :]
         events.append(Recorded(self._now_ns(), self._symbol, payload, self._origin, self._number))
         return events
+
+    def _believable(self, local: int, line: bytes) -> bool:
+        """Tell whether a leap in time is a pause: the frame's own send time leapt with it."""
+        if not self._symbol:
+            return True
+        ahead_ns = (local - self._local) * self._stamp.scale
+        if self._local and ahead_ns > _PAUSE_MAX_NS:
+            return False
+        sent = _SENT_MS.search(line)
+        if sent is None:
+            return True
+        at_ns = local * self._stamp.scale + self._offset_ns
+        return abs(at_ns - int(sent[1]) * 1_000_000) < _LATENCY_MAX_NS
 
     def _last(self, line: bytes) -> list[Recorded | Damage]:
         """Judge a last line that lacks its end of line: sound only when complete."""

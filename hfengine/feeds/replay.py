@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,9 @@ from hfengine.feeds.source import Damage, Recorded
 
 SAME_CLOCK_NS: Final = 50_000_000
 """Recordings whose clock offsets differ by less were made by one recorder."""
+
+APART_MAX_NS: Final = 7 * 24 * 3_600_000_000_000
+"""Recordings that begin farther apart are no one market; engine time would crawl between them."""
 
 _AT_NS = attrgetter("at_ns")
 _Block = list[Recorded | Damage]
@@ -49,10 +53,17 @@ class Replay:
         self.symbols: tuple[str, ...] = tuple(
             dict.fromkeys(recording.head.symbol for recording in self._recordings)
         )
-        self.start_ns: int = min(
-            recording.head.first_ns + offset_ns
+        starts = sorted(
+            (recording.head.first_ns + offset_ns, str(recording.path))
             for recording, offset_ns in zip(self._recordings, self.offsets_ns, strict=True)
         )
+        for (one_ns, one), (other_ns, other) in pairwise(starts):
+            if other_ns - one_ns > APART_MAX_NS:
+                days = (other_ns - one_ns) / (24 * 3600 * 1_000_000_000)
+                raise FeedError(
+                    f"{one} and {other} begin {days:.0f} days apart; replay them one by one"
+                )
+        self.start_ns: int = starts[0][0]
 
     def events(self) -> Iterator[Recorded | Damage]:
         """Yield frames and damage ordered by time, at equal times in the order of the files."""

@@ -45,6 +45,7 @@ SNAPSHOT_LEVELS = 1000
 DERIVED = "derived mark"
 MARK_SAMPLE_NS = 100_000_000
 FUNDING_PERIOD_NS = 8 * 3600 * 1_000_000_000
+WALLET_UNIT_USDT = Decimal("1e-8")
 ASSUMED_FUNDING_RATE = Decimal("0.0001")
 
 T = TypeVar("T")
@@ -92,7 +93,8 @@ class SimVenue:
             self._codecs[symbol] = codec
             self._marks[symbol] = DerivedMark()
             exchange.attach_book(symbol, TouchBook(codec, book))
-        exchange.open_account(ACCOUNT, Decimal(str(settings.wallet_usdt)))
+        wallet_usdt = Decimal(str(settings.wallet_usdt)).quantize(WALLET_UNIT_USDT)
+        exchange.open_account(ACCOUNT, wallet_usdt)
         self._market: Tell = _unconnected
         self._account: Tell = _unconnected
         self._running = False

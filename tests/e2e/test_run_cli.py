@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -142,6 +143,101 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_second_interrupt_gives_up_and_says_so(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from hfengine.actors import execution\n"
+        "async def never(*_):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    await __import__('asyncio').get_running_loop().create_future()\n"
+        "execution.flatten = never\n"
+        "sys.argv = ['hfengine', 'run', '--speed', 'max', '--duration', '5s', '--json']\n"
+        "from hfengine import engine\n"
+        "old = engine.Engine._drain\n"
+        "async def drain(self, reason):\n"
+        "    self._interrupt(signal.SIGINT)\n"
+        "    return await old(self, reason)\n"
+        "engine.Engine._drain = drain\n"
+        "from hfengine.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("hfengine: interrupted twice")
+    assert "Traceback" not in done.stderr
+    (journal,) = (tmp_path / "journals").iterdir()
+    assert verify(journal).state == "crashed"
+
+
+def test_an_output_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
+    command = " ".join([*COMMAND, "run", "--speed", "max", "--duration", "2s"])
+    for redirect in (">/dev/full", ">&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {redirect}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment(tmp_path),
+            cwd=tmp_path,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode in (0, 1)
+
+
+def test_plain_lines_tell_the_end_too(tmp_path: Path) -> None:
+    done = hfengine(tmp_path, "run", "--speed", "max", "--duration", "12s")
+    assert "engine draining: the duration is over" in done.stdout
+    assert "flatten: flat" in done.stdout
+
+
+def test_recordings_of_nothing_that_is_traded_are_refused(tmp_path: Path) -> None:
+    rows = [row.replace(b"BTCUSDT", b"XRPUSDT") for row in lines(seconds=2.0)]
+    path = write(tmp_path / "xrp.gz", rows)
+    done = hfengine(tmp_path, "run", "--replay", str(path))
+    assert done.returncode == 5
+    assert "the recordings hold XRPUSDT and the profile trades BTCUSDT, ETHUSDT" in done.stderr
+
+
+def test_a_recording_that_never_makes_a_book_is_no_success(tmp_path: Path) -> None:
+    rows = [row for row in lines(seconds=2.0) if b"lastUpdateId" not in row]
+    path = write(tmp_path / "btcusdt.gz", rows)
+    done = hfengine(tmp_path, "run", "--replay", str(path), "--json")
+    assert done.returncode == 5
+    assert json.loads(done.stdout.splitlines()[-1])["flat"] is True
+
+
+def test_a_book_that_the_recorded_quotes_contradict_is_dropped(tmp_path: Path) -> None:
+    rows = lines()
+    at = nth(rows, is_diff, 100)
+    head, tail = rows[at].split(b'"b":[', 1)
+    bids, asks = tail.split(b'],"a":[', 1)
+    wrong = re.sub(rb'","[^"]+"\]', b'","7.770"]', bids)
+    rows[at] = head + b'"b":[' + wrong + b'],"a":[' + asks
+    summary = replay(tmp_path, rows)
+    assert summary["book_checks"]["mismatched"] >= 1
+    assert summary["feed_faults"]["quote_mismatch"] >= 1
+    assert summary["flat"] is True
+
+
+def test_times_leaping_by_one_bit_do_not_hold_up_the_run(tmp_path: Path) -> None:
+    rows = lines()
+    for at in (nth(rows, is_trade, 100), nth(rows, is_trade, 101)):
+        stamp, frame = rows[at].split(b" ", 1)
+        rows[at] = b"%d %s" % (int(stamp) + (1 << 56), frame)
+    summary = faults_with(tmp_path, rows)
+    assert summary["feed_faults"]["bad_time"] == 2
+    assert summary["engine_s"] < 60
 
 
 def test_a_whole_recording_replays_without_a_fault(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def trace() -> dict[str, Any]:
 def forecast_of(step: dict[str, Any], half_life_s: float) -> Forecast:
     return Forecast(
         "BTCUSDT",
-        T0_NS,
+        T0_NS + step["t_s"] * 1_000_000_000 - 1,
         step["price_usdt"],
         step["forecast_usdt"],
         step["forecast_usdt"] / step["price_usdt"] - 1.0,

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from hfengine.actors.execution import Execution
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
+from hfengine.limits import FLATTEN_PAUSE_S, FLATTEN_ROUNDS_MAX
 from hfengine.messages import (
     BalanceChanged,
     EngineState,
@@ -215,9 +216,10 @@ def test_flatten_cancels_closes_and_reads_back_twice(rig: Rig, ref: Any) -> None
 
 
 def test_flatten_says_what_is_left_when_the_venue_will_not_close(rig: Rig, ref: Any) -> None:
-    rig.venue.position_list = [[position()]] * 6
-    rig.venue.answers = [VenueRejected("no_liquidity")] * 5
+    rig.venue.position_list = [[position()]] * (FLATTEN_ROUNDS_MAX + 1)
+    rig.venue.answers = [VenueRejected("no_liquidity")] * FLATTEN_ROUNDS_MAX
     rig.tell(ref, Flatten(T0_NS, "test"))
+    rig.run(FLATTEN_ROUNDS_MAX * FLATTEN_PAUSE_S)
     done = rig.one(FlattenDone)
     assert not done.flat
     assert "BTCUSDT 0.010" in done.detail

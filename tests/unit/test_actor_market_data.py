@@ -6,7 +6,7 @@ import pytest
 
 from hfengine.actors.market_data import MarketData
 from hfengine.errors import VenueUnavailable
-from hfengine.limits import FAULTS_SHOWN
+from hfengine.limits import FAULTS_SHOWN, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     BookSync,
     BookTick,
@@ -203,7 +203,7 @@ def test_faults_are_all_counted_but_not_all_kept(rig: Rig, ref: Any) -> None:
         rig.tell(ref, Frame("XRPUSDT", T0_NS, quote(1), "file.gz", line))
     seen = rig.report(ref)
     assert seen["faults"] == {"unknown_symbol": FAULTS_SHOWN + 5}
-    assert len(seen["fault_lines"]) == FAULTS_SHOWN
+    assert len(seen["fault_lines"]) == FAULTS_SHOWN_A_KIND
 
 
 def test_books_are_compared_with_the_recorded_quotes_to_the_end(rig: Rig, ref: Any) -> None:
@@ -241,3 +241,24 @@ def test_a_broken_snapshot_answer_is_a_fault_and_asked_for_again(rig: Rig, ref: 
     assert [f.origin for f in rig.all(FeedFault)] == ["file.gz", "snapshot asked for"]
     rig.run(1.1)
     assert rig.all(BookSync)[-1].synced
+
+
+def test_a_book_the_quotes_contradict_is_dropped_and_asked_for(rig: Rig, ref: Any) -> None:
+    synced(rig, ref)
+    rig.tell(ref, frame(quote(11)), frame(diff(12, 13, 11, bid="60000.0")), frame(quote(13)))
+    assert not rig.all(FeedFault), "60000.0 with 3.0 against the quoted 1.5 is not decided yet"
+    rig.venue.snapshots.append(SNAPSHOT.replace(b":10,", b":40,"))
+    rig.tell(ref, frame(quote(14), line=77))
+    fault = rig.one(FeedFault)
+    assert (fault.fault, fault.line) == ("quote_mismatch", 77)
+    assert [s.synced for s in rig.all(BookSync)] == [False, True]
+    assert rig.report(ref)["mismatched"] == 1
+
+
+def test_one_kind_of_fault_does_not_hide_the_others(rig: Rig, ref: Any) -> None:
+    for number in range(40):
+        rig.tell(ref, FeedFault("XRPUSDT", T0_NS, "cut_line", "a.gz", number, ""))
+    rig.tell(ref, FeedFault("XRPUSDT", T0_NS, "bad_time", "a.gz", 99, ""))
+    report = rig.report(ref)
+    assert report["faults"] == {"cut_line": 40, "bad_time": 1}
+    assert report["fault_lines"][-1].startswith("a.gz:99: bad_time")

@@ -12,6 +12,8 @@ from hfengine.messages import Close, Forecast, PositionOpened, Rebalanced, Reduc
 from hfengine.settings import Rebalance, Settings
 from tests.rig import T0_NS, Rig, position
 
+ALWAYS_FRESH_NS = T0_NS + 10**15
+
 
 def opened(drift: float = 0.0012, confidence: float = 0.45, half_life_s: float = 300.0) -> Any:
     return PositionOpened(
@@ -20,7 +22,9 @@ def opened(drift: float = 0.0012, confidence: float = 0.45, half_life_s: float =
 
 
 def forecast(drift: float, confidence: float = 0.45) -> Forecast:
-    return Forecast("BTCUSDT", T0_NS, 60000.0, 60000.0 * (1 + drift), drift, confidence, 300.0)
+    return Forecast(
+        "BTCUSDT", ALWAYS_FRESH_NS, 60000.0, 60000.0 * (1 + drift), drift, confidence, 300.0
+    )
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_a_short_is_judged_from_its_own_side(rig: Rig, ref: Any) -> None:
 
 
 def test_a_look_tells_baseline_drift_confidence_and_age(rig: Rig, ref: Any) -> None:
-    old = replace(forecast(0.0010, confidence=0.4), at_ns=T0_NS + 1_000_000_000)
+    old = replace(forecast(0.0010, confidence=0.4), at_ns=T0_NS + 25_000_000_000)
     rig.tell(ref, opened(), position(), old)
     rig.run(30.0)
     look = rig.one(Rebalanced)
@@ -159,4 +163,17 @@ def test_a_position_whose_entry_was_not_seen_is_adopted(rig: Rig, ref: Any) -> N
     rig.heard.clear()
     rig.tell(ref, forecast(-0.0006))
     rig.run(30.0)
+    assert rig.one(Close).reason == "drift_flip"
+
+
+def test_a_forecast_from_a_silent_feed_decides_nothing(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, opened(), position())
+    rig.run(15.0)
+    at_ns = rig.clock.now_ns()
+    rig.tell(ref, replace(forecast(-0.001), at_ns=at_ns))
+    rig.run(15.1)
+    assert not rig.all(Rebalanced), "15 s old at the look"
+    rig.run(25.0)
+    rig.tell(ref, replace(forecast(-0.001), at_ns=rig.clock.now_ns()))
+    rig.run(5.0)
     assert rig.one(Close).reason == "drift_flip"

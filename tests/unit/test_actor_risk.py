@@ -199,6 +199,23 @@ def test_a_loss_limit_stops_entries() -> None:
     rig.close()
 
 
+def test_a_new_day_starts_with_no_loss_and_a_gain_of_yesterday_is_no_allowance() -> None:
+    rig = Rig(Settings(risk=RiskSettings(daily_loss_max_usdt=5.0)))
+    ref = ready(rig)
+    rig.tell(ref, fill("x", realised="-6"))
+    assert refusal_of(rig, ref, entry()).gate == "daily_loss_usdt"
+    tomorrow_ns = T0_NS + 86_400_000_000_000
+    rig.run(86_400.0)
+    later = {"at_ns": rig.clock.now_ns(), "tick_ns": rig.clock.now_ns()}
+    rig.tell(ref, proof(at_ns=rig.clock.now_ns()), entry(**later))
+    bracket = rig.one(OpenBracket)
+    rig.tell(ref, OrderEnded(bracket.intent, "c", "BTCUSDT", T0_NS, "cancelled", Decimal(0), ""))
+    rig.tell(ref, fill("y", 2, realised="-4.6", at_ns=tomorrow_ns))
+    rig.tell(ref, fill("y", 3, realised="0", at_ns=tomorrow_ns))
+    assert refusal_of(rig, ref, entry(**later)).gate == "daily_loss_usdt"
+    rig.close()
+
+
 def test_a_size_below_the_minimum_is_refused_with_the_binding_cap() -> None:
     rig = Rig(Settings(sizing=Sizing(trade_notional_max_usdt=50.0)))
     refused = refusal_of(rig, ready(rig), entry())
@@ -365,6 +382,8 @@ def test_an_exit_whose_end_is_never_heard_may_be_sent_again(rig: Rig) -> None:
     rig.tell(ref, wish)
     assert len(rig.all(ReducePosition)) == 1
     rig.run(1.5)
+    rig.tell(ref, Reduce("BTCUSDT", T0_NS, 1, Decimal("0.005"), "drift_decay"))
+    assert len(rig.all(ReducePosition)) == 1, "sent twice it would halve twice"
     rig.tell(ref, wish)
     assert len(rig.all(ReducePosition)) == 2
 

@@ -22,6 +22,8 @@ from hfengine.messages import EngineState, LeverageProof, MarkTick
 from tests.recordings import lines, write
 from tests.rig import T0_NS, balance, position
 
+SOUND = {"ever_synced": True, "frames": 9, "ledger_difference_usdt": Decimal(0)}
+
 
 def seen(**changes: Any) -> dict[str, Any]:
     telemetry = {
@@ -60,7 +62,8 @@ def test_the_view_shows_position_protection_proof_and_data_age() -> None:
     text = screen()
     for shown in (
         "trading",
-        "50x 22:13:20.000",
+        "50x",
+        "22:13:20.000",
         "long 0.010",
         "60001.5",
         "59760",
@@ -153,8 +156,23 @@ def test_looks_keep_their_pace_at_every_speed() -> None:
     [(True, "ended", 0), (False, "not_flat", 3), (True, "halted", 4), (False, "halted", 3)],
 )
 def test_exit_codes_tell_flat_halted_and_not_flat(flat: bool, state: str, code: int) -> None:
-    summary = SimpleNamespace(flat=flat, state=state)
+    summary = SimpleNamespace(flat=flat, state=state, **SOUND)
     assert run_command._exit_code(summary) == code  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"ever_synced": False}, 5, "no book was ever whole"),
+        ({"ledger_difference_usdt": Decimal("0.01")}, 1, "ledger differs"),
+    ],
+)
+def test_a_run_without_market_data_or_with_wrong_sums_is_no_success(
+    changes: dict[str, Any], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = SimpleNamespace(**{"flat": True, "state": "ended", **SOUND, **changes})
+    assert run_command._exit_code(summary) == code  # type: ignore[arg-type]
+    assert words in capsys.readouterr().err
 
 
 class Recorder:
@@ -167,7 +185,7 @@ class Recorder:
 
     def run(self) -> Any:
         return SimpleNamespace(
-            flat=True, state="ended", lines=lambda: ["a line"], json=lambda: "{}"
+            flat=True, state="ended", lines=lambda: ["a line"], json=lambda: "{}", **SOUND
         )
 
 

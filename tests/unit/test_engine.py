@@ -169,9 +169,11 @@ def test_a_view_that_fails_ends_the_run_flat(make: Make) -> None:
 def test_an_observer_sees_every_actor_at_its_pace(make: Make) -> None:
     seen: list[Mapping[str, Any]] = []
     make(5.0, observer=seen.append).run()
-    assert len(seen) in (9, 10)
+    assert len(seen) in (10, 11)
     times = [view["now_ns"] for view in seen]
-    assert {b - a for a, b in pairwise(times)} == {500_000_000}
+    *steady, last = [b - a for a, b in pairwise(times)]
+    assert set(steady) == {500_000_000}
+    assert 0 < last <= 500_000_000, "the last look is at the end, not at the pace"
     assert {"telemetry", "risk", "guardian", "signals", "stages"} <= set(seen[0])
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import reducing_request
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
-from hfengine.limits import FLATTEN_ROUNDS_MAX
+from hfengine.limits import FLATTEN_PAUSE_S, FLATTEN_ROUNDS_MAX
 from hfengine.messages import OrderRequest, PositionChanged
 from tests.rig import ScriptedVenue, order, position
 
+PAUSES: list[float] = []
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 LOST: list[PositionChanged] = [position("LOST")]
 
@@ -22,7 +23,11 @@ def go(venue: ScriptedVenue) -> tuple[bool, int, str]:
         made.append(1)
         return reducing_request(f"x{len(made)}", held.symbol, held.side, held.quantity)
 
-    return asyncio.run(flatten(venue, SYMBOLS, closing))
+    async def pause(seconds: float) -> None:
+        PAUSES.append(seconds)
+
+    PAUSES.clear()
+    return asyncio.run(flatten(venue, SYMBOLS, closing, pause))
 
 
 def held(*readings: list[PositionChanged], answers: Any = ()) -> ScriptedVenue:
@@ -65,13 +70,15 @@ def test_every_position_is_closed_in_each_round() -> None:
 def test_a_lost_or_refused_close_is_tried_again_under_a_new_id() -> None:
     faults = [VenueUnknown("timeout"), VenueRejected("no_liquidity"), VenueUnavailable("down")]
     venue = held(*[[position()]] * 4, [], answers=[*faults, order("x4")])
-    assert go(venue) == (True, FLATTEN_ROUNDS_MAX + 1, "")
+    assert go(venue) == (True, 6, "")
     assert [request.client_id for request in venue.placed] == ["x1", "x2", "x3", "x4"]
 
 
 def test_one_zero_after_the_last_close_is_not_enough() -> None:
     late = position("ETHUSDT", quantity="1")
-    venue = held(*[[position()]] * 4, [], [late], answers=[order(f"x{n}") for n in range(5)])
+    closes = FLATTEN_ROUNDS_MAX - 1
+    answers = [order(f"x{n}") for n in range(closes)]
+    venue = held(*[[position()]] * closes, [], [late], answers=answers)
     flat, _, left = go(venue)
     assert not flat
     assert "BTCUSDT" in left or "ETHUSDT" in left
@@ -117,3 +124,11 @@ def test_what_is_left_is_told_with_its_side_and_the_last_fault() -> None:
     flat, rounds, detail = go(venue)
     assert (flat, rounds) == (False, FLATTEN_ROUNDS_MAX)
     assert detail == "BTCUSDT 0.010, ETHUSDT -2; no_liquidity"
+
+
+def test_a_thin_book_is_waited_for_but_a_good_one_is_not() -> None:
+    go(held([position()], [], [], answers=[order("x1")]))
+    assert PAUSES == []
+    venue = held(*[[position()]] * 3, [], [], answers=[VenueRejected("no_liquidity")] * 3)
+    assert go(venue) == (True, 5, "")
+    assert PAUSES == [FLATTEN_PAUSE_S] * 2

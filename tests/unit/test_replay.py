@@ -216,6 +216,25 @@ def test_a_single_time_far_ahead_does_not_hold_the_rest(tmp_path: Path) -> None:
     assert events[-1].at_ns - events[0].at_ns == 20 * MS
 
 
+def test_two_times_far_ahead_that_their_frames_do_not_share_are_not_believed(
+    tmp_path: Path,
+) -> None:
+    far = [b"%d %b" % (T0_NS + n * 86_400_000 * MS // 10, frame(T0_NS)) for n in (3, 4)]
+    path = written(tmp_path / "a", [line(0), *far, line(1), line(2)])
+    events = events_of(path)
+    assert damage_of(events) == [("bad_time", 2), ("bad_time", 3)]
+    assert events[-1].at_ns - events[0].at_ns == 20 * MS
+
+
+def test_recordings_of_different_weeks_are_refused(tmp_path: Path) -> None:
+    one = written(tmp_path / "a", [line(0), line(1)])
+    other = written(
+        tmp_path / "b", [line(100 * 86_400_000 // 10), line(100 * 86_400_000 // 10 + 1)]
+    )
+    with pytest.raises(FeedError, match="begin 100 days apart"):
+        Replay([one, other])
+
+
 def test_a_pause_in_the_recording_is_no_damage(tmp_path: Path) -> None:
     path = written(tmp_path / "a", [line(0), line(1), line(10_000), line(10_001), line(20_000)])
     assert lines_of(events_of(path)) == [1, 2, 3, 4, 5]

@@ -22,6 +22,7 @@ RUN = Summary(
     engine_s=60.0,
     wall_s=2.0,
     book_checks=BookChecks(10, 1),
+    ever_synced=True,
     feed_faults={"gap": 2, "malformed": 3},
     fault_lines=["a.gz:7: gap: lost", "a.gz:9: malformed: cut"],
     signals=6,
