@@ -15,7 +15,8 @@ Two spellings. `HFENGINE_SECTION__KEY` sets any setting (`HFENGINE_RISK__SPREAD_
 | `MAX_POSITIONS` | sizing.positions_max |
 | `MAX_EXPOSURE_USD` | sizing.exposure_max_usdt |
 | `STOP_LOSS_PERCENT` | protection.distance = percent, protection.stop_percent; 0.4 is 0.4 % |
-| `TRAILING_ACTIVATION_PERCENT`, `TRAILING_CALLBACK_PERCENT` | nothing yet, with a warning |
+| `TRAILING_ACTIVATION_PERCENT` | protection.trailing_activation_percent; 0.5 is 0.5 % |
+| `TRAILING_CALLBACK_PERCENT` | protection.trailing_callback_percent; 0.2 is 0.2 % |
 
 An empty variable counts as not set. In one place the `HFENGINE_` spelling wins over the older
 name; a process variable wins over `.env`. Values of unknown variables are never shown.
@@ -32,7 +33,6 @@ from hfengine.ranges import canonical, near
 
 PREFIX: Final = "HFENGINE_"
 BUILD_VARIABLES: Final = frozenset({"HFENGINE_DEBUG", "HFENGINE_KERNELS"})
-TRAILING: Final = frozenset({"TRAILING_ACTIVATION_PERCENT", "TRAILING_CALLBACK_PERCENT"})
 MAX_LEVERAGE: Final = "MAX_LEVERAGE"
 ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 
@@ -111,6 +111,8 @@ ALIASES: Final[dict[str, Alias]] = {
     "STOP_LOSS_PERCENT": Alias(
         "protection.stop_percent", percent, "protection.distance", "percent"
     ),
+    "TRAILING_ACTIVATION_PERCENT": Alias("protection.trailing_activation_percent", percent),
+    "TRAILING_CALLBACK_PERCENT": Alias("protection.trailing_callback_percent", percent),
 }
 
 
@@ -174,10 +176,6 @@ def _take(
             _alias(surroundings, older, name, Given(text, shown, textual=True))
         elif name == MAX_LEVERAGE:
             surroundings.leverage_ceiling = Given(text, shown, textual=True)
-        elif name in TRAILING:
-            surroundings.warnings.append(
-                f"{shown} is ignored: trailing stops are not supported yet"
-            )
         elif name.startswith(PREFIX):
             key = canonical(name.removeprefix(PREFIX).split("__"))
             if key is None:

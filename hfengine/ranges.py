@@ -90,6 +90,8 @@ RANGES: Final[dict[str, Bound]] = {
     "sizing.free_margin_reserve": BELOW_ONE,
     "protection.stop_percent": PERCENT,
     "protection.target_percent": PERCENT,
+    "protection.trailing_activation_percent": Bound(0, 100, high_open=True),
+    "protection.trailing_callback_percent": PERCENT,
     "protection.atr_bar_s": PERIOD_S,
     "protection.atr_bars": COUNT,
     "protection.stop_atr": POSITIVE,

@@ -74,6 +74,10 @@ class Protection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     stop_forecast: float = 1.0
     """Multiples of the forecast move."""
     target_forecast: float = 1.5
+    trailing_activation_percent: float = 0.0
+    """Gain from entry, in per cent, at which the stop begins to follow the mark; 0 is off."""
+    trailing_callback_percent: float = 0.2
+    """How far behind the best mark the following stop stays, in per cent."""
     trigger_by: Literal["mark", "last"] = "mark"
     buffer_fraction: float = 0.1
     buffer_sigma: float = 3.0

@@ -39,7 +39,7 @@ HEARERS: Final[dict[type[Any], tuple[str, ...]]] = {
     m.Reduce: ("risk",),
     m.Close: ("risk",),
     m.ReducePosition: ("execution",),
-    m.MoveProtection: ("execution",),
+    m.MoveProtection: ("execution", "telemetry"),
     m.LeverageProof: ("risk", "telemetry"),
     m.LeverageChanged: ("risk",),
     m.OrderSent: (),

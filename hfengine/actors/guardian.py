@@ -1,4 +1,4 @@
-"""Compares every position with what must protect it; closes what is not covered."""
+"""Compares every position with what must protect it: moves the stop after it, or closes."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from hfengine.messages import (
     ExitReason,
     Fill,
     MarkTick,
+    MoveProtection,
     PositionChanged,
     Report,
     Timer,
@@ -27,6 +28,9 @@ class Guardian(WiredActor):
         self._uncovered_since_ns: dict[str, int] = {}
         self._uncovered_max_ms = 0.0
         self._closing_ns: dict[str, int] = {}
+        self._best: dict[str, float] = {}
+        self._activation = self.settings.protection.trailing_activation_percent / 100.0
+        self._callback = self.settings.protection.trailing_callback_percent / 100.0
         self._cover_max_ns = int(self.settings.protection.cover_max_ms * 1e6)
 
     def on_start(self) -> None:
@@ -44,6 +48,8 @@ class Guardian(WiredActor):
         """Compare cover with quantity."""
         symbol = position.symbol
         self._positions[symbol] = position
+        if not position.quantity:
+            self._best.pop(symbol, None)
         if position.covered >= position.quantity:
             since_ns = self._uncovered_since_ns.pop(symbol, None)
             self._closing_ns.pop(symbol, None)
@@ -71,10 +77,12 @@ class Guardian(WiredActor):
 
     @handles(MarkTick)
     def on_mark(self, mark: MarkTick) -> None:
-        """Close a position that has too little of its way to liquidation left."""
+        """Let the stop follow; close a position too near its liquidation."""
         position = self._positions.get(mark.symbol)
         if position is None or not position.quantity:
             return
+        if self._activation > 0.0:
+            self._follow(position, mark.mark)
         liquidation, entry = float(position.liquidation), float(position.entry)
         way = abs(entry - liquidation)
         if liquidation <= 0.0 or way == 0.0:
@@ -82,6 +90,21 @@ class Guardian(WiredActor):
         left = position.side * (mark.mark - liquidation) / way
         if distance_action(left, self.settings.risk.liquidation_left_close) == FORCE_CLOSE:
             self._close(position, "near_liquidation")
+
+    def _follow(self, position: PositionChanged, mark: float) -> None:
+        """Move the stop to a fixed distance behind the best mark, never back (DESIGN 7.11)."""
+        symbol, side, entry = position.symbol, position.side, float(position.entry)
+        best = self._best.get(symbol, entry)
+        best = self._best[symbol] = max(best, mark) if side > 0 else min(best, mark)
+        if side * (best - entry) < self._activation * entry:
+            return
+        trail = best * (1.0 - side * self._callback)
+        instrument = self.wiring.instruments[symbol]
+        stop = instrument.price_up(trail) if side > 0 else instrument.price_down(trail)
+        is_better = not position.stop or side * (stop - position.stop) > 0
+        if is_better and side * (mark - float(stop)) > 0.0:
+            at_ns = self.clock.now_ns()
+            self.publish(MoveProtection(symbol, at_ns, stop, position.target, "trailing"))
 
     @handles(BalanceChanged)
     def on_balance(self, balance: BalanceChanged) -> None:

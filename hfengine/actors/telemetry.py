@@ -20,6 +20,7 @@ from hfengine.messages import (
     LeverageProof,
     MarkTick,
     Message,
+    MoveProtection,
     OpenBracket,
     OrderEnded,
     OrderUnknown,
@@ -191,6 +192,12 @@ class Telemetry(WiredActor):
         """Note an order whose answer was lost."""
         self._count(unknown)
         self._note(unknown.at_ns, f"{unknown.symbol} order {unknown.client_id} UNKNOWN")
+
+    @handles(MoveProtection)
+    def on_move(self, move: MoveProtection) -> None:
+        """Note a stop that moved."""
+        self._count(move)
+        self._note(move.at_ns, f"{move.symbol} stop moved to {move.stop}: {move.reason}")
 
     @handles(CoverGap)
     def on_gap(self, gap: CoverGap) -> None:

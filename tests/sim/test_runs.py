@@ -11,7 +11,7 @@ from hfengine.engine import Engine
 from hfengine.feeds.build import build_feed
 from hfengine.journal.reader import Scan
 from hfengine.summary import Summary
-from tests.invariants import check_all, of, records
+from tests.invariants import check_all, every_signal_is_accounted_for, money_adds_up, of, records
 
 Run = Callable[..., tuple[Summary, Path]]
 
@@ -117,3 +117,19 @@ def test_bybit_rules_and_cross_margin_hold_the_invariants(run: Run) -> None:
         profile = load("paper", environment={}, dotenv=None, overrides={})
         check_all(records(journal), profile.settings)
         assert summary.flat
+
+
+def test_a_trailing_stop_moves_at_the_venue_and_holds_the_invariants(run: Run) -> None:
+    changes = {
+        "protection__trailing_activation_percent": 0.01,
+        "protection__trailing_callback_percent": 0.02,
+    }
+    summary, journal = run(duration_s=120.0, **changes)
+    rows = records(journal)
+    moves = of(rows, "MoveProtection")
+    assert moves
+    stops = {(row["symbol"], row["stop"]) for row in of(rows, "PositionChanged")}
+    assert {(move["symbol"], move["stop"]) for move in moves} & stops
+    every_signal_is_accounted_for(rows)
+    money_adds_up(rows)
+    assert summary.flat

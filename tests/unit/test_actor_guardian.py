@@ -1,12 +1,14 @@
 """Guardian: what is not covered, too near liquidation or out of margin is closed."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from hfengine.actors.guardian import Guardian
-from hfengine.messages import Close, CoverGap, MarkTick
+from hfengine.messages import Close, CoverGap, MarkTick, MoveProtection
+from hfengine.settings import Protection, Settings
 from tests.rig import T0_NS, Rig, balance, fill, position
 
 
@@ -126,3 +128,50 @@ def test_used_margin_closes_by_notional_and_only_what_is_open(rig: Rig, ref: Any
 def test_a_flat_position_is_never_the_largest(rig: Rig, ref: Any) -> None:
     rig.tell(ref, position(quantity="0"), balance("1000", free="40"))
     assert not rig.all(Close)
+
+
+@pytest.fixture
+def trailing() -> Iterator[Rig]:
+    protection = Protection(trailing_activation_percent=0.5, trailing_callback_percent=0.2)
+    made = Rig(Settings(protection=protection))
+    yield made
+    made.close()
+
+
+def test_the_stop_follows_a_gain_and_never_goes_back(trailing: Rig) -> None:
+    ref = trailing.start(Guardian)
+    trailing.tell(ref, position(), mark(60299.0))
+    assert not trailing.all(MoveProtection), "0.5 % of 60000 is 300"
+    trailing.tell(ref, mark(60400.0))
+    moved = trailing.one(MoveProtection)
+    # 60400 less 0.2 % is 60279.2, on the grid already
+    assert (moved.stop, moved.target, moved.reason) == (
+        Decimal("60279.2"),
+        Decimal(60360),
+        "trailing",
+    )
+    trailing.heard.clear()
+    trailing.tell(ref, position(stop=Decimal("60279.2")), mark(60390.0))
+    assert not trailing.all(MoveProtection), "the best mark has not risen"
+    trailing.tell(ref, mark(60500.0))
+    assert trailing.one(MoveProtection).stop == Decimal("60379.0")
+
+
+def test_a_shorts_stop_follows_downwards(trailing: Rig) -> None:
+    ref = trailing.start(Guardian)
+    short = position(side=-1, stop=Decimal(60240), liquidation="60960")
+    trailing.tell(ref, short, mark(59600.0))
+    assert trailing.one(MoveProtection).stop == Decimal("59719.2")
+
+
+def test_a_new_position_starts_from_its_own_entry(trailing: Rig) -> None:
+    ref = trailing.start(Guardian)
+    trailing.tell(ref, position(), mark(60400.0), position(quantity="0"), position())
+    trailing.heard.clear()
+    trailing.tell(ref, mark(60200.0))
+    assert not trailing.all(MoveProtection)
+
+
+def test_without_an_activation_the_stop_stays(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(), mark(61000.0))
+    assert not rig.all(MoveProtection)

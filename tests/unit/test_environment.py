@@ -36,6 +36,12 @@ def settings_of(variables: dict[str, str]) -> dict[str, object]:
             "0.4%",
             {"protection.distance": "percent", "protection.stop_percent": "0.4"},
         ),
+        (
+            "TRAILING_ACTIVATION_PERCENT",
+            "0.5",
+            {"protection.trailing_activation_percent": "0.5"},
+        ),
+        ("TRAILING_CALLBACK_PERCENT", "0.2%", {"protection.trailing_callback_percent": "0.2"}),
     ],
 )
 def test_each_older_variable_sets_what_it_meant(name, text, expected):
@@ -103,15 +109,6 @@ def test_our_own_spelling_wins_over_an_older_name_in_the_same_place():
 def test_a_ceiling_is_kept_apart_from_the_settings():
     surroundings = read({"MAX_LEVERAGE": "20"}, None)
     assert surroundings.leverage_ceiling == Given("20", "environment MAX_LEVERAGE", textual=True)
-    assert surroundings.layers == [{}, {}]
-
-
-@pytest.mark.parametrize("name", sorted(environment.TRAILING))
-def test_trailing_is_said_to_be_ignored(name):
-    surroundings = read({name: "0.5"}, None)
-    assert surroundings.warnings == [
-        f"environment {name} is ignored: trailing stops are not supported yet"
-    ]
     assert surroundings.layers == [{}, {}]
 
 
