@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from hfengine.actors.wiring import WiredActor, Wiring
-from hfengine.limits import DECISIONS_KEPT, FAULTS_SHOWN
+from hfengine.limits import DECISIONS_KEPT, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     ActorDied,
     BalanceChanged,
@@ -52,7 +52,7 @@ class Telemetry(WiredActor):
         self._halts: dict[str, str] = {}
         self._noted = 0
         self._recent: deque[tuple[int, int, str]] = deque(maxlen=DECISIONS_KEPT)
-        self._faults: deque[str] = deque(maxlen=FAULTS_SHOWN)
+        self._faults: dict[str, int] = {}
 
     def _count(self, message: Message) -> None:
         name = type(message).__name__
@@ -142,9 +142,11 @@ class Telemetry(WiredActor):
 
     @handles(FeedFault)
     def on_fault(self, fault: FeedFault) -> None:
-        """Count and keep a feed fault."""
+        """Count a feed fault; note the first few of each kind."""
         self._count(fault)
-        self._faults.append(f"{fault.origin}:{fault.line}: {fault.fault}: {fault.detail}")
+        seen = self._faults[fault.fault] = self._faults.get(fault.fault, 0) + 1
+        if seen <= FAULTS_SHOWN_A_KIND:
+            self._note(fault.at_ns, f"{fault.origin}:{fault.line}: {fault.fault}: {fault.detail}")
 
     @handles(Rebalanced)
     def on_rebalanced(self, look: Rebalanced) -> None:
@@ -232,5 +234,4 @@ class Telemetry(WiredActor):
             "state": self._state,
             "halts": dict(self._halts),
             "recent": list(self._recent),
-            "faults": list(self._faults),
         }

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from hfengine.config import load
 from hfengine.journal.reader import verify
+from tests.invariants import check_all, records
 from tests.recordings import is_diff, is_trade, lines, nth, write
 from tests.shared import RECORDINGS, needs_shared
 
@@ -348,6 +350,8 @@ def test_the_real_recordings_open_and_close_proved_brackets_at_fifty_times(tmp_p
     assert first["leverage"] == {"BTCUSDT": 50, "ETHUSDT": 50}
     assert first["leverage_proofs"] >= 2
     assert first["ledger_difference_usdt"] == 0
+    profile = load("paper", environment={}, dotenv=None, overrides={})
+    check_all(records(tmp_path / first["journal"]["path"]), profile.settings)
     again = summary_of(hfengine(tmp_path, *arguments))
     other = summary_of(hfengine(tmp_path, *arguments, "--seed", "2"))
     assert again["journal"]["hash"] == first["journal"]["hash"]

@@ -10,6 +10,7 @@ from hfengine.config import load
 from hfengine.engine import Engine
 from hfengine.feeds.build import build_feed
 from hfengine.journal.reader import Scan
+from hfengine.runtime.threads import unexpected_threads
 from hfengine.summary import Summary
 from tests.invariants import check_all, every_signal_is_accounted_for, money_adds_up, of, records
 
@@ -133,3 +134,17 @@ def test_a_trailing_stop_moves_at_the_venue_and_holds_the_invariants(run: Run) -
     every_signal_is_accounted_for(rows)
     money_adds_up(rows)
     assert summary.flat
+
+
+def test_no_thread_computes_beside_the_loop(tmp_path: Path) -> None:
+    overrides = {"journal.directory": str(tmp_path)}
+    profile = load("paper", environment={}, dotenv=None, overrides=overrides)
+    found: list[list[str]] = []
+    Engine(
+        profile,
+        build_feed(profile.settings, []),
+        duration_s=5.0,
+        observer=lambda _seen: found.append(unexpected_threads()),
+    ).run()
+    assert found
+    assert not any(found)

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from hfengine.actors.telemetry import Telemetry
-from hfengine.limits import DECISIONS_KEPT, FAULTS_SHOWN
+from hfengine.limits import DECISIONS_KEPT, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     ActorDied,
     BookSync,
@@ -138,15 +138,19 @@ def test_a_book_going_out_of_sync_cannot_be_overlooked(rig: Rig, ref: Any) -> No
     ]
 
 
-def test_faults_are_located_and_bounded(rig: Rig, ref: Any) -> None:
+def test_the_first_faults_of_each_kind_are_noted_with_their_place(rig: Rig, ref: Any) -> None:
     faults = [
-        FeedFault("BTCUSDT", T0_NS, "gap", "a.gz", line, "pu 3, last 2") for line in range(1, 26)
+        FeedFault("BTCUSDT", T0_NS, kind, "a.gz", line, "pu 3, last 2")
+        for kind in ("gap", "malformed")
+        for line in range(FAULTS_SHOWN_A_KIND + 4)
     ]
     rig.tell(ref, *faults, SnapshotFailed("BTCUSDT", T0_NS, "none"))
     seen = rig.report(ref)
-    assert len(seen["faults"]) == FAULTS_SHOWN
-    assert seen["faults"][-1] == "a.gz:25: gap: pu 3, last 2"
-    assert seen["counts"] == {"FeedFault": 25, "SnapshotFailed": 1}
+    noted = [text for _, _, text in seen["recent"]]
+    assert len(noted) == 2 * FAULTS_SHOWN_A_KIND
+    assert noted[1] == "a.gz:1: gap: pu 3, last 2"
+    assert seen["counts"]["FeedFault"] == len(faults)
+    assert seen["counts"]["SnapshotFailed"] == 1
 
 
 def test_only_what_the_rebalancer_did_is_noted_but_every_look_counted(rig: Rig, ref: Any) -> None:
