@@ -29,12 +29,12 @@ from hfengine.messages import (
     Halt,
     MarkTick,
     Message,
-    OrderRequest,
     PositionChanged,
     Report,
     Start,
     TradeTick,
 )
+from hfengine.requests import OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.ids import short_name
 from hfengine.runtime.loops import collect_when_idle, quiet_collector

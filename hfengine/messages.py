@@ -14,7 +14,6 @@ LONG: Final = 1
 SHORT: Final = -1
 
 OrderKind = Literal["market", "limit", "stop_market", "take_profit_market"]
-TimeInForce = Literal["gtc", "ioc", "fok", "post_only"]
 OrderState = Literal[
     "new", "partially_filled", "filled", "cancelled", "rejected", "untriggered", "triggered"
 ]
@@ -400,36 +399,6 @@ class Rebalanced(Message, frozen=True, gc=False, tag=True):
     drift: float
     confidence: float
     age_s: float
-
-
-# Venue requests
-
-
-class OrderRequest(Message, frozen=True, gc=False, tag=True):
-    """What an order asks of the venue. `stop` and `target` attach to the position; 0 is none."""
-
-    client_id: str
-    symbol: str
-    side: int
-    kind: OrderKind
-    quantity: Decimal
-    price: Decimal = Decimal(0)
-    tif: TimeInForce = "gtc"
-    reduce_only: bool = False
-    trigger: Decimal = Decimal(0)
-    trigger_by: Literal["mark", "last"] = "mark"
-    close_position: bool = False
-    stop: Decimal = Decimal(0)
-    target: Decimal = Decimal(0)
-    protect_by: Literal["mark", "last"] = "mark"
-
-
-class LeverageSetting(Message, frozen=True, gc=False, tag=True):
-    """A symbol's leverage and margin mode as read from the venue."""
-
-    symbol: str
-    leverage: int
-    margin_mode: Literal["isolated", "cross"]
 
 
 # Life of the system

@@ -142,6 +142,15 @@ class Risk(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     daily_loss_max_usdt: float = inf
 
 
+class Runtime(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the event loop of a real venue waits. The virtual loop of paper runs ignores it."""
+
+    loop: Literal["sleep", "spin"] = "sleep"
+    """spin: poll without ever sleeping; takes a whole core and answers sooner."""
+    cpu: int = -1
+    """Core the process is bound to; -1 leaves it to the system."""
+
+
 class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The session log."""
 
@@ -165,4 +174,5 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     signals: Signals = field(default_factory=Signals)
     rebalance: Rebalance = field(default_factory=Rebalance)
     risk: Risk = field(default_factory=Risk)
+    runtime: Runtime = field(default_factory=Runtime)
     journal: JournalSettings = field(default_factory=JournalSettings)

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from hfengine.exchange import Exchange
 from hfengine.instruments import Instrument, RiskTier, VenueName
-from hfengine.messages import Message, OrderRequest, OrderUpdate
+from hfengine.messages import Message, OrderUpdate
+from hfengine.requests import OrderRequest
 
 BTC = "BTCUSDT"
 ETH = "ETHUSDT"

@@ -12,14 +12,13 @@ from hfengine.instruments import load_catalogue
 from hfengine.messages import (
     BalanceChanged,
     Fill,
-    LeverageSetting,
     Message,
     OpenBracket,
-    OrderRequest,
     OrderUpdate,
     PositionChanged,
     Report,
 )
+from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
 from hfengine.runtime.virtual_loop import VirtualLoop

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("kernels",),
-    ("messages", "instruments", "clock", "seeds", "limits", "errors", "settings"),
+    ("messages", "requests", "instruments", "clock", "seeds", "limits", "errors", "settings"),
     ("runtime", "journal"),
     ("exchange", "feeds"),
     ("venues", "state"),

@@ -22,7 +22,6 @@ from hfengine.messages import (
     MoveProtection,
     OpenBracket,
     OrderEnded,
-    OrderRequest,
     OrderSent,
     OrderUnknown,
     OrderUpdate,
@@ -33,6 +32,7 @@ from hfengine.messages import (
     Start,
     Timer,
 )
+from hfengine.requests import OrderRequest
 from hfengine.runtime.actor import Outcome, handles
 
 QUERY_FIRST_NS = 100_000_000

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.limits import FLATTEN_PAUSE_S, FLATTEN_ROUNDS_MAX
-from hfengine.messages import OrderRequest, PositionChanged
+from hfengine.messages import PositionChanged
+from hfengine.requests import OrderRequest
 from hfengine.venues.port import Venue
 
 

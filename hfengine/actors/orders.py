@@ -5,11 +5,11 @@ from decimal import Decimal
 from hfengine.messages import (
     Fill,
     OpenBracket,
-    OrderRequest,
     OrderUpdate,
     PositionChanged,
     ReducePosition,
 )
+from hfengine.requests import OrderRequest
 
 TERMINAL = ("filled", "cancelled", "rejected")
 

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from hfengine.errors import VenueRejected
-from hfengine.messages import LeverageSetting
+from hfengine.requests import LeverageSetting
 from hfengine.venues.port import Venue
 
 

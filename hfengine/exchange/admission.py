@@ -19,7 +19,7 @@ from hfengine.exchange.market import Market
 from hfengine.exchange.matching import preview
 from hfengine.exchange.orders import CONDITIONAL_KINDS, Attachment, Order, PriceSource, reaches
 from hfengine.exchange.positions import Position
-from hfengine.messages import OrderRequest
+from hfengine.requests import OrderRequest
 
 CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 CLIENT_ID_MAX: Final = 36

@@ -29,12 +29,11 @@ from hfengine.messages import (
     BalanceChanged,
     Fill,
     LeverageChanged,
-    LeverageSetting,
     Message,
-    OrderRequest,
     OrderUpdate,
     PositionChanged,
 )
+from hfengine.requests import LeverageSetting, OrderRequest
 
 
 class Exchange:

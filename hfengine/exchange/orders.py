@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from hfengine.messages import OrderKind, OrderState, OrderUpdate, TimeInForce
+from hfengine.messages import OrderKind, OrderState, OrderUpdate
+from hfengine.requests import TimeInForce
 
 if TYPE_CHECKING:
     from hfengine.exchange.account import Account

@@ -67,7 +67,7 @@ class LoopActor(pykka.Actor):
         host = current_host()
         self._host = host
         self._timers = Timers(host.loop)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._death: BaseException | None = None
         self._ended = False
         self._handlers = {c: getattr(self, name) for c, name in self._handler_names.items()}
@@ -106,30 +106,34 @@ class LoopActor(pykka.Actor):
             raise UnhandledMessage(msg)
         return handler(message)
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], *, tag: Any) -> None:
-        """Start I/O; what it comes to arrives once, as `Outcome(tag, result, error)`.
+    def run(self, io: Coroutine[Any, Any, Any] | asyncio.Future[Any], *, tag: Any) -> None:
+        """Start I/O, or wait for I/O under way; its end arrives once, as `Outcome(tag, ...)`.
 
         The I/O is cancelled when the actor stops; its outcome then goes to the supervisor. Beyond
         RUN_TASKS_MAX under way it is not started and the outcome's error is TooManyTasks. Raises
         ActorDeadError when the actor has stopped already, RuntimeError off the loop's thread.
         """
         if not self._host.here():
-            coroutine.close()
+            _drop(io)
             raise self._off_loop("run()")
         if self.actor_stopped.is_set():
-            coroutine.close()
+            _drop(io)
             msg = f"{self.name} has stopped and cannot start I/O (tag {tag!r})"
             raise pykka.ActorDeadError(msg)
         if len(self._tasks) >= RUN_TASKS_MAX:
-            coroutine.close()
+            _drop(io)
             refusal = TooManyTasks(f"{self.name} already has {RUN_TASKS_MAX} tasks under way")
             self._host.loop.call_soon(self._tell_outcome, Outcome(tag, None, refusal))
             return
-        task = self._host.loop.create_task(coroutine, name=self.actor_urn)
+        task: asyncio.Future[Any] = (
+            io
+            if isinstance(io, asyncio.Future)
+            else self._host.loop.create_task(io, name=self.actor_urn)
+        )
         self._tasks.add(task)
         self._host.tasks.add(task)
 
-        def done(finished: asyncio.Task[Any]) -> None:
+        def done(finished: asyncio.Future[Any]) -> None:
             self._tasks.discard(finished)
             self._host.tasks.discard(finished)
             self._tell_outcome(outcome_of(tag, finished))
@@ -225,3 +229,10 @@ class LoopActor(pykka.Actor):
         self._host.actors.pop(self.actor_urn, None)
         if self._death is not None:
             self._host.supervisor.died(self.actor_ref, self._death, backlog)
+
+
+def _drop(io: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
+    if isinstance(io, asyncio.Future):
+        io.cancel()
+    else:
+        io.close()

@@ -41,7 +41,7 @@ class ActorHost(Host):
         self.supervisor = Supervisor(self.clock, self.ids)
         self.supervisor.on_restart(self.routes.replace)
         self.actors: dict[str, LoopActor] = {}
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Future[Any]] = set()
         _here.host = self
 
     def batch(self) -> "Batch":

@@ -23,7 +23,7 @@ class Outcome(msgspec.Struct, frozen=True):
         return isinstance(self.error, asyncio.CancelledError)
 
 
-def outcome_of(tag: object, task: asyncio.Task[Any]) -> Outcome:
+def outcome_of(tag: object, task: asyncio.Future[Any]) -> Outcome:
     """Read a finished task; raises asyncio.InvalidStateError when it is still under way."""
     try:
         error = task.exception()

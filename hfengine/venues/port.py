@@ -5,19 +5,19 @@ not done); `VenueUnknown` (the answer was lost: query by client id before anythi
 `VenueUnavailable` means that nothing was sent.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from hfengine.messages import (
     BalanceChanged,
     Fill,
-    LeverageSetting,
     Message,
-    OrderRequest,
     OrderUpdate,
     PositionChanged,
 )
+from hfengine.requests import LeverageSetting, OrderRequest
 
 Tell = Callable[[Message], None]
 
@@ -28,8 +28,11 @@ class Venue(Protocol):
     def connect(self, market: Tell, account: Tell) -> None:
         """Start the streams: frames and feed faults go to `market`, account events to `account`."""
 
-    async def snapshot(self, symbol: str) -> bytes:
-        """Return the venue's book snapshot in its own wire form."""
+    async def snapshot(self, symbol: str) -> bytes | None:
+        """Return the venue's book snapshot in its own wire form.
+
+        None when it was asked for and the stream itself will bring it.
+        """
 
     async def set_leverage(self, symbol: str, leverage: int) -> None:
         """Ask for a leverage; success is proved only by `leverage_of`."""
@@ -40,8 +43,14 @@ class Venue(Protocol):
     async def leverage_of(self, symbol: str) -> LeverageSetting:
         """Read a symbol's leverage and margin mode."""
 
-    async def place(self, request: OrderRequest) -> OrderUpdate:
-        """Send one order; the answer is the venue's acknowledgement."""
+    def place(
+        self, request: OrderRequest
+    ) -> Coroutine[Any, Any, OrderUpdate] | asyncio.Future[OrderUpdate]:
+        """Send one order; the answer is the venue's acknowledgement.
+
+        A venue with native order entry hands the bytes to its socket before this returns, so that
+        no turn of the loop lies between the decision and the wire.
+        """
 
     async def order_by_id(self, symbol: str, client_id: str) -> OrderUpdate | None:
         """Look an order up by its client id; None when the venue does not know it."""

@@ -27,12 +27,11 @@ from hfengine.messages import (
     FeedFault,
     Fill,
     Frame,
-    LeverageSetting,
     Message,
-    OrderRequest,
     OrderUpdate,
     PositionChanged,
 )
+from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
 from hfengine.settings import Venue as VenueSettings

@@ -19,7 +19,6 @@ from hfengine.messages import (
     FundingPaid,
     LeverageChanged,
     LeverageProof,
-    LeverageSetting,
     MoveProtection,
     OrderEnded,
     OrderSent,
@@ -30,6 +29,7 @@ from hfengine.messages import (
     ReducePosition,
     Start,
 )
+from hfengine.requests import LeverageSetting
 from hfengine.settings import Leverage, Protection, Settings
 from tests.rig import T0_NS, Rig, bracket, fill, order, position
 

@@ -11,11 +11,11 @@ from hfengine.messages import (
     EngineState,
     Fill,
     LeverageProof,
-    LeverageSetting,
     OrderEnded,
     PositionChanged,
     Start,
 )
+from hfengine.requests import LeverageSetting
 from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 ENTRY_ID = "hf-test-000001e0"

@@ -18,7 +18,7 @@ from hfengine.exchange.latency import FifoDelay, Latency
 from hfengine.feeds.build import build_feed
 from hfengine.feeds.source import Damage, Feed, Recorded
 from hfengine.journal import Journal
-from hfengine.messages import OrderRequest
+from hfengine.requests import OrderRequest
 from hfengine.seeds import Seed
 from hfengine.summary import Summary
 from hfengine.venues import sim

@@ -4,7 +4,7 @@ import pytest
 
 from hfengine.errors import VenueRejected
 from hfengine.exchange import rejects
-from hfengine.messages import OrderRequest
+from hfengine.requests import OrderRequest
 from tests.exchange_desk import BTC, D, Desk, instrument
 
 

@@ -8,7 +8,8 @@ from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import reducing_request
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.limits import FLATTEN_PAUSE_S, FLATTEN_ROUNDS_MAX
-from hfengine.messages import OrderRequest, PositionChanged
+from hfengine.messages import PositionChanged
+from hfengine.requests import OrderRequest
 from tests.rig import ScriptedVenue, order, position
 
 PAUSES: list[float] = []

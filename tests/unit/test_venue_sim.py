@@ -12,7 +12,8 @@ from hfengine.errors import VenueRejected, VenueUnavailable
 from hfengine.exchange import Exchange
 from hfengine.feeds.source import Damage, Recorded
 from hfengine.instruments import load_catalogue
-from hfengine.messages import FeedFault, Fill, Frame, OrderRequest, PositionChanged
+from hfengine.messages import FeedFault, Fill, Frame, PositionChanged
+from hfengine.requests import OrderRequest
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
 from hfengine.settings import Venue

@@ -1,0 +1,38 @@
+"""What the engine asks of a venue, and what a venue answers about a symbol's settings.
+
+Side is +1 (buy) or -1 (sell); prices and quantities are exact Decimals on the instrument's grid.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from hfengine.messages import Message, OrderKind
+
+TimeInForce = Literal["gtc", "ioc", "fok", "post_only"]
+
+
+class OrderRequest(Message, frozen=True, gc=False, tag=True):
+    """What an order asks of the venue. `stop` and `target` attach to the position; 0 is none."""
+
+    client_id: str
+    symbol: str
+    side: int
+    kind: OrderKind
+    quantity: Decimal
+    price: Decimal = Decimal(0)
+    tif: TimeInForce = "gtc"
+    reduce_only: bool = False
+    trigger: Decimal = Decimal(0)
+    trigger_by: Literal["mark", "last"] = "mark"
+    close_position: bool = False
+    stop: Decimal = Decimal(0)
+    target: Decimal = Decimal(0)
+    protect_by: Literal["mark", "last"] = "mark"
+
+
+class LeverageSetting(Message, frozen=True, gc=False, tag=True):
+    """A symbol's leverage and margin mode as read from the venue."""
+
+    symbol: str
+    leverage: int
+    margin_mode: Literal["isolated", "cross"]
