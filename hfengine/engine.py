@@ -12,11 +12,8 @@ from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import reducing_request
 from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import Wiring
-from hfengine.clock import VirtualClock, mono_ns
+from hfengine.clock import mono_ns
 from hfengine.config import Profile
-from hfengine.exchange.core import Exchange
-from hfengine.feeds.source import Feed
-from hfengine.instruments import load_catalogue
 from hfengine.journal import Journal, JournalLimits
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
@@ -40,11 +37,10 @@ from hfengine.runtime.ids import short_name
 from hfengine.runtime.loops import collect_when_idle, quiet_collector
 from hfengine.runtime.ref import LoopRef
 from hfengine.runtime.stages import Stages
-from hfengine.runtime.virtual_loop import VirtualLoop
-from hfengine.seeds import Numbers, OrderIds, Seed, session_id
+from hfengine.seeds import Numbers, OrderIds, session_id
 from hfengine.summary import BookChecks, JournalSummary, Summary, plain
+from hfengine.surroundings import Surroundings
 from hfengine.topology import ACTORS, HEARERS
-from hfengine.venues.sim import SimVenue
 
 TICKS = (BookTick, TradeTick, MarkTick)
 SETTLE_ROUNDS = 50
@@ -57,18 +53,13 @@ Observer = Callable[[Mapping[str, Any]], None]
 
 
 class Engine:
-    """One run of one profile against the exchange in this process.
-
-    Time is virtual at every speed: pacing only waits, so the journal of a paced run equals that
-    of the same run at full speed, byte for byte.
-    """
+    """One run of one profile in its surroundings."""
 
     def __init__(
         self,
         profile: Profile,
-        feed: Feed,
+        surroundings: Surroundings,
         *,
-        speed: float | None = None,
         duration_s: float | None = None,
         observer: Observer | None = None,
         observe_every_s: float = 0.5,
@@ -78,23 +69,14 @@ class Engine:
         self._duration_s = duration_s
         self._observer = observer
         self._observe_every_s = observe_every_s
-        self._clock = VirtualClock(feed.start_ns)
-        self._loop = VirtualLoop(self._clock, speed=speed)
-        self._seed = Seed(settings.seed)
-        self._session = session_id(profile.config_hash, settings.seed, feed.start_ns)
-        catalogue = load_catalogue(settings.venue.catalogue)
-        self._instruments = {symbol: catalogue.find(symbol) for symbol in settings.symbols}
+        self._clock = surroundings.clock
+        self._loop = surroundings.loop
+        self._venue = surroundings.venue
+        self._instruments = surroundings.instruments
+        self._outruns_disk = surroundings.outruns_disk
+        self._start_ns = self._clock.now_ns()
+        self._session = session_id(profile.config_hash, settings.seed, self._start_ns)
         self._stages = Stages()
-        self._venue = SimVenue(
-            exchange=Exchange(list(self._instruments.values())),
-            feed=feed,
-            instruments=self._instruments,
-            settings=settings.venue,
-            seed=self._seed,
-            loop=self._loop,
-            clock=self._clock,
-            on_end=lambda: self.stop("the feed ended"),
-        )
         self._journal: Journal | None = None
         self._host = ActorHost(self._loop, self._clock)
         self._routes = self._host.routes
@@ -145,7 +127,7 @@ class Engine:
         watching.add_done_callback(self._watched)
         try:
             await self.view()
-            venue.connect(self._deliver_market, self._deliver_account)
+            venue.connect(self._deliver_market, self._deliver_account, self.stop)
             before = await venue.balance()
             started_ns = mono_ns()
             self._routes.publish(Start(self._clock.now_ns()))
@@ -179,7 +161,7 @@ class Engine:
             version=__version__,
             started_ns=self._clock.now_ns(),
             on_fault=self._journal_failed,
-            limits=JournalLimits(stall_wait_s=REPLAY_WAIT_S if self._loop.speed is None else 0.0),
+            limits=JournalLimits(stall_wait_s=REPLAY_WAIT_S if self._outruns_disk else 0.0),
         )
         self._journal = journal
         self._routes.tap(
@@ -353,7 +335,7 @@ class Engine:
         counts = told["counts"]
         frames = self._stages.decode.count - self._venue.derived_marks
         net = told["gross_usdt"] - told["fees_usdt"] - told["funding_usdt"]
-        engine_s = (self._clock.now_ns() - self._clock.start_ns) / 1e9
+        engine_s = (self._clock.now_ns() - self._start_ns) / 1e9
         state = "ended" if done.flat else "not_flat"
         self._routes.publish(EngineState(self._clock.now_ns(), "ended", reason))
         return Summary(

@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("exchange", "feeds"),
     ("venues", "state"),
     ("actors", "localvenue"),
-    ("config", "environment", "checks", "ranges", "topology", "engine", "summary"),
+    ("config", "environment", "checks", "ranges", "topology", "engine", "summary", "surroundings"),
     ("cli", "bench", "backtest", "dashboard"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

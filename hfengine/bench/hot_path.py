@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from hfengine.config import Profile
 from hfengine.engine import Engine
 from hfengine.feeds.build import build_feed
+from hfengine.surroundings import paper
 
 
 class Bench(Struct, frozen=True, kw_only=True):
@@ -34,7 +35,8 @@ def measure(profile: Profile, recordings: Sequence[Path], duration_s: float | No
         journal = replace(profile.settings.journal, directory=folder, enabled=True)
         settings = replace(profile.settings, journal=journal)
         feed = build_feed(settings, recordings)
-        engine = Engine(replace(profile, settings=settings), feed, duration_s=duration_s)
+        profile = replace(profile, settings=settings)
+        engine = Engine(profile, paper(profile, feed), duration_s=duration_s)
         summary = engine.run()
     names = ", ".join(path.name for path in recordings)
     return Bench(

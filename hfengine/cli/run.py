@@ -15,6 +15,7 @@ from hfengine.engine import Engine
 from hfengine.errors import ConfigError, ExitCode
 from hfengine.feeds.build import build_feed
 from hfengine.summary import Summary
+from hfengine.surroundings import paper
 
 
 def run(
@@ -61,8 +62,7 @@ def run(
     view = LiveView(loaded) if watched and _can_draw() else PlainLines(quiet=json_)
     engine = Engine(
         loaded,
-        feed,
-        speed=pace,
+        paper(loaded, feed, speed=pace),
         duration_s=ends_s,
         observer=_observing(view, json_=json_),
         observe_every_s=view.every_s(pace),

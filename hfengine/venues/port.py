@@ -20,13 +20,22 @@ from hfengine.messages import (
 from hfengine.requests import LeverageSetting, OrderRequest
 
 Tell = Callable[[Message], None]
+Ended = Callable[[str], None]
+"""Called once, with the reason, when a stream is over for good."""
 
 
 class Venue(Protocol):
     """One account at one venue."""
 
-    def connect(self, market: Tell, account: Tell) -> None:
+    def connect(self, market: Tell, account: Tell, ended: Ended) -> None:
         """Start the streams: frames and feed faults go to `market`, account events to `account`."""
+
+    def stop(self) -> None:
+        """End the streams; requests are still answered. Safe to call twice."""
+
+    @property
+    def derived_marks(self) -> int:
+        """Return how many frames it made up: marks where a recording holds none."""
 
     async def snapshot(self, symbol: str) -> bytes | None:
         """Return the venue's book snapshot in its own wire form.

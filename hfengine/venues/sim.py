@@ -36,7 +36,7 @@ from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
 from hfengine.settings import Venue as VenueSettings
 from hfengine.venues.marks import DerivedMark
-from hfengine.venues.port import Tell
+from hfengine.venues.port import Ended, Tell
 from hfengine.venues.touch import TouchBook
 
 ACCOUNT = "main"
@@ -63,13 +63,11 @@ class SimVenue:
         seed: Seed,
         loop: VirtualLoop,
         clock: VirtualClock,
-        on_end: Callable[[], None],
     ) -> None:
         self._exchange = exchange
         self._instruments = instruments
         self._loop = loop
         self._clock = clock
-        self._on_end = on_end
         self._recorded: Iterator[Recorded | Damage] = iter(feed.events())
         self._head: Recorded | Damage | None = next(self._recorded, None)
         self._travelling: deque[tuple[int, Message]] = deque()
@@ -94,6 +92,7 @@ class SimVenue:
             exchange.attach_book(symbol, TouchBook(codec, book))
         wallet_usdt = Decimal(str(settings.wallet_usdt)).quantize(WALLET_UNIT_USDT)
         exchange.open_account(ACCOUNT, wallet_usdt)
+        self._ended: Ended = _never
         self._market: Tell = _unconnected
         self._account: Tell = _unconnected
         self._running = False
@@ -117,8 +116,9 @@ class SimVenue:
 
     # streams
 
-    def connect(self, market: Tell, account: Tell) -> None:
+    def connect(self, market: Tell, account: Tell, ended: Ended) -> None:
         """Start the feed; it runs until its end or `stop`."""
+        self._ended = ended
         self._market = market
         self._account = account
         self._running = True
@@ -150,7 +150,7 @@ class SimVenue:
                 at_ns = head.at_ns
             else:
                 self._running = False
-                self._on_end()
+                self._ended("the feed ended")
                 return
             if at_ns > now_ns:
                 if timers_made != loop.timers_made:
@@ -357,4 +357,9 @@ def _settle(answer: Future[object], outcome: object) -> None:
 
 def _unconnected(message: Message) -> None:
     msg = f"a venue event before connect(): {type(message).__name__}"
+    raise RuntimeError(msg)
+
+
+def _never(reason: str) -> None:
+    msg = f"the feed ended before connect(): {reason}"
     raise RuntimeError(msg)

@@ -18,6 +18,7 @@ from hfengine.engine import Engine
 from hfengine.feeds.build import build_feed
 from hfengine.journal import Journal
 from hfengine.summary import Summary
+from hfengine.surroundings import paper
 from tests.invariants import of, records
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 def run(tmp_path: Path, duration_s: float = 90.0) -> Summary:
     overrides = {"journal.directory": str(tmp_path)}
     profile = load("paper", environment={}, dotenv=None, overrides=overrides)
-    return Engine(profile, build_feed(profile.settings, []), duration_s=duration_s).run()
+    surroundings = paper(profile, build_feed(profile.settings, []))
+    return Engine(profile, surroundings, duration_s=duration_s).run()
 
 
 class Planted(Exception):

@@ -12,6 +12,7 @@ from hfengine.feeds.build import build_feed
 from hfengine.journal.reader import Scan
 from hfengine.runtime.threads import unexpected_threads
 from hfengine.summary import Summary
+from hfengine.surroundings import paper
 from tests.invariants import check_all, every_signal_is_accounted_for, money_adds_up, of, records
 
 Run = Callable[..., tuple[Summary, Path]]
@@ -28,7 +29,7 @@ def run(tmp_path: Path) -> Run:
         keys["journal.directory"] = str(tmp_path)
         profile = load("paper", environment={}, dotenv=None, overrides=keys)
         feed = build_feed(profile.settings, [])
-        summary = Engine(profile, feed, speed=speed, duration_s=duration_s).run()
+        summary = Engine(profile, paper(profile, feed, speed=speed), duration_s=duration_s).run()
         assert summary.journal is not None
         return summary, Path(summary.journal.path)
 
@@ -142,7 +143,7 @@ def test_no_thread_computes_beside_the_loop(tmp_path: Path) -> None:
     found: list[list[str]] = []
     Engine(
         profile,
-        build_feed(profile.settings, []),
+        paper(profile, build_feed(profile.settings, [])),
         duration_s=5.0,
         observer=lambda _seen: found.append(unexpected_threads()),
     ).run()

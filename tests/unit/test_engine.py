@@ -21,6 +21,7 @@ from hfengine.journal import Journal
 from hfengine.requests import OrderRequest
 from hfengine.seeds import Seed
 from hfengine.summary import Summary
+from hfengine.surroundings import paper
 from hfengine.venues import sim
 from hfengine.venues.sim import SimVenue
 from tests.invariants import of, records
@@ -62,7 +63,7 @@ def make(tmp_path: Path) -> Make:
         feed = feed or build_feed(profile.settings, [])
         if frames is not None:
             feed = Part(feed, frames)
-        return Engine(profile, feed, duration_s=duration_s, observer=observer)
+        return Engine(profile, paper(profile, feed), duration_s=duration_s, observer=observer)
 
     return engine
 

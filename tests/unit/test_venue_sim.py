@@ -69,13 +69,13 @@ class Bench:
             seed=Seed(seed),
             loop=self.loop,
             clock=self.clock,
-            on_end=lambda: self.ended.set_result(None),
         )
         self.market: list[tuple[int, Any]] = []
         self.account: list[tuple[int, Any]] = []
         self.venue.connect(
             lambda m: self.market.append((self.clock.now_ns(), m)),
             lambda m: self.account.append((self.clock.now_ns(), m)),
+            self.ended.set_result,
         )
 
     def until_end(self) -> None:

@@ -1,0 +1,55 @@
+"""What an engine runs in: its loop, its clock, its venue. Paper runs have virtual ones."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hfengine.clock import Clock, VirtualClock
+from hfengine.config import Profile
+from hfengine.exchange.core import Exchange
+from hfengine.feeds.source import Feed
+from hfengine.instruments import Instrument, load_catalogue
+from hfengine.runtime.virtual_loop import VirtualLoop
+from hfengine.seeds import Seed
+from hfengine.venues.port import Venue
+from hfengine.venues.sim import SimVenue
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """One engine's loop, clock and venue; the engine closes the loop at its end."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    venue: Venue
+    instruments: Mapping[str, Instrument]
+    outruns_disk: bool = False
+    """A run at full speed waits for the journal's disk instead of halting."""
+
+
+def instruments_of(profile: Profile) -> dict[str, Instrument]:
+    """Return the instruments of a profile's symbols from its catalogue."""
+    catalogue = load_catalogue(profile.settings.venue.catalogue)
+    return {symbol: catalogue.find(symbol) for symbol in profile.settings.symbols}
+
+
+def paper(profile: Profile, feed: Feed, *, speed: float | None = None) -> Surroundings:
+    """Return the exchange in this process on virtual time, fed by `feed`.
+
+    Time is virtual at every speed: pacing only waits, so the journal of a paced run equals that
+    of the same run at full speed, byte for byte. `speed` None is as fast as it goes.
+    """
+    settings = profile.settings
+    clock = VirtualClock(feed.start_ns)
+    loop = VirtualLoop(clock, speed=speed)
+    instruments = instruments_of(profile)
+    venue = SimVenue(
+        exchange=Exchange(list(instruments.values())),
+        feed=feed,
+        instruments=instruments,
+        settings=settings.venue,
+        seed=Seed(settings.seed),
+        loop=loop,
+        clock=clock,
+    )
+    return Surroundings(loop, clock, venue, instruments, outruns_disk=speed is None)
