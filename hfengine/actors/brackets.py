@@ -1,33 +1,15 @@
-"""From an entry wish to one exact bracket: distances, fees, joint solve, size, grid."""
+"""From an entry wish to one exact bracket; the `bracket` kernel decides, this speaks to it."""
 
 from contextlib import suppress
-from decimal import Decimal
-from math import isfinite, sqrt
 from typing import NamedTuple
 
 from hfengine.instruments import Instrument
-from hfengine.kernels.liquidation import (
-    BINANCE,
-    BYBIT,
-    RiskTiers,
-    buffer_usdt,
-    cross_price,
-    isolated_price,
-    largest_notional,
-    stop_is_safe,
-)
-from hfengine.kernels.sizing import (
-    BINDINGS,
-    FIXED_MARGIN,
-    KELLY_FRACTION,
-    RISK_PER_TRADE,
-    Sizer,
-    break_even_win_rate,
-    expected_edge,
-)
+from hfengine.kernels.bracket import ATR, DETAILS, FORECAST, GATES, PERCENT, Bracket
+from hfengine.kernels.liquidation import BINANCE, BYBIT, RiskTiers
+from hfengine.kernels.sizing import BINDINGS, FIXED_MARGIN, KELLY_FRACTION, RISK_PER_TRADE
 from hfengine.messages import LONG, BalanceChanged, Entry, LeverageProof, MarkTick, OpenBracket
 from hfengine.seeds import Numbers
-from hfengine.settings import Settings
+from hfengine.settings import Protection, Settings
 
 SIZING_MODES = {
     "kelly_fraction": KELLY_FRACTION,
@@ -36,6 +18,8 @@ SIZING_MODES = {
 }
 REHEARSALS = 32
 LIQUIDATION_RULES = {"binance": BINANCE, "bybit": BYBIT}
+SIZE_GATE = GATES.index("size")
+ATR_GATE = GATES.index("atr")
 
 
 class Refused(Exception):
@@ -57,6 +41,9 @@ class Warned(NamedTuple):
     threshold: float
 
 
+NO_WARNINGS: tuple[Warned, ...] = ()
+
+
 class Account(NamedTuple):
     """What sizing looks at, in USDT."""
 
@@ -64,38 +51,77 @@ class Account(NamedTuple):
     wallet_usdt: float
     free_margin_usdt: float
     maintenance_usdt: float
-    exposure_usdt: float
+    exposure_usdt: float = 0.0
+    """Notional open or on its way elsewhere."""
 
     @classmethod
-    def of(
-        cls, balance: BalanceChanged, exposure_usdt: float, reserved_usdt: float = 0.0
-    ) -> "Account":
-        """Take the account from the venue's balance; `reserved_usdt` is margin on its way out."""
+    def of(cls, balance: BalanceChanged) -> "Account":
+        """Take the account from the venue's balance, nothing open."""
         return cls(
             float(balance.equity_usdt),
             float(balance.wallet_usdt),
-            max(0.0, float(balance.free_margin_usdt) - reserved_usdt),
+            float(balance.free_margin_usdt),
             float(balance.maintenance_usdt),
-            exposure_usdt,
         )
+
+    def busy(self, exposure_usdt: float, reserved_usdt: float) -> "Account":
+        """Return it with that much open, and that much margin on its way out."""
+        free_margin_usdt = max(0.0, self.free_margin_usdt - reserved_usdt)
+        return self._replace(exposure_usdt=exposure_usdt, free_margin_usdt=free_margin_usdt)
+
+
+def _distances(protection: Protection) -> tuple[int, float, float]:
+    """Return the kernel's way of measuring and its shares of stop and target."""
+    if protection.distance == "percent":
+        return PERCENT, protection.stop_percent / 100.0, protection.target_percent / 100.0
+    if protection.distance == "atr":
+        return ATR, protection.stop_atr, protection.target_atr
+    return FORECAST, protection.stop_forecast, protection.target_forecast
 
 
 class Planner:
     """Plans the brackets of one symbol; everything that does not change is computed once."""
 
     def __init__(self, settings: Settings, instrument: Instrument) -> None:
-        self._settings = settings
+        sizing, protection = settings.sizing, settings.protection
         self._instrument = instrument
-        self._tiers = RiskTiers(
+        self._tick = instrument.price_tick
+        self._step = instrument.quantity_step
+        self._atr_bars = protection.atr_bars
+        self._break_even_max = settings.fees.break_even_max
+        tiers = RiskTiers(
             [
                 (float(t.notional_cap_usdt), float(t.maintenance_rate), float(t.max_leverage))
                 for t in instrument.tiers
             ]
         )
-        self._rule = LIQUIDATION_RULES[instrument.venue]
-        self._taker_fee = float(instrument.taker_fee)
-        self._slippage = settings.fees.slippage_bps * 1e-4
-        self._sizers: dict[int, Sizer] = {}
+        self._kernel = Bracket(
+            LIQUIDATION_RULES[instrument.venue],
+            tiers,
+            instrument.tick_usdt,
+            instrument.step_quantity,
+            float(instrument.quantity_min),
+            float(min(instrument.quantity_max, instrument.market_quantity_max)),
+            float(instrument.notional_min_usdt),
+            float(instrument.taker_fee),
+            settings.fees.slippage_bps * 1e-4,
+            *_distances(protection),
+            protection.buffer_fraction,
+            protection.buffer_sigma,
+            protection.reaction_s,
+            settings.fees.gate == "strict",
+            settings.fees.break_even_max,
+            (
+                SIZING_MODES[sizing.mode],
+                sizing.fraction,
+                sizing.fixed_margin_usdt,
+                sizing.share_of_equity_max,
+                sizing.trade_notional_max_usdt,
+                sizing.exposure_max_usdt,
+                sizing.capital_usdt,
+                sizing.free_margin_reserve,
+            ),
+        )
 
     def plan(
         self,
@@ -104,68 +130,52 @@ class Planner:
         account: Account,
         mark: MarkTick | None,
         intents: Numbers,
-    ) -> tuple[OpenBracket, list[Warned]]:
+    ) -> tuple[OpenBracket, tuple[Warned, ...]]:
         """Return the bracket and the fee warnings; raises Refused naming the gate."""
-        side, instrument = entry.side, self._instrument
-        price = entry.ask if side > 0 else entry.bid
-        half_spread = 0.5 * (entry.ask - entry.bid)
-        stop_distance, target_distance = self._distances(entry, price)
-        warnings = self._fee_gates(entry, price, half_spread, stop_distance, target_distance, mark)
-        stop = self._towards_position(side, price - side * stop_distance)
-        target = self._towards_position(-side, price + side * target_distance)
-        self._check_sides(entry, price, stop, target)
-        stop_usdt = float(stop)
-        k_sigma = self._k_sigma(entry, price)
-        tier_max, buffer_max = self._notional_limits(
-            side, price, stop_usdt, proof, half_spread, k_sigma
+        kernel = self._kernel
+        equity, wallet, free_margin, maintenance, exposure = account
+        gate = kernel.plan(
+            entry.side,
+            entry.bid,
+            entry.ask,
+            entry.forecast,
+            entry.drift,
+            entry.volatility,
+            entry.atr,
+            proof.got,
+            proof.margin_mode == "cross",
+            equity,
+            wallet,
+            free_margin,
+            maintenance,
+            exposure,
+            self._funding(entry, mark) if mark is not None else 0.0,
         )
-        sizer = self._sizer(proof.got)
-        steps = sizer.size(
-            price,
-            account.equity_usdt,
-            account.free_margin_usdt,
-            account.exposure_usdt,
-            abs(price - stop_usdt),
-            2.0 * self._taker_fee,
-            tier_max,
-            buffer_max,
-            instrument.step_quantity,
-            float(instrument.quantity_min),
-            float(min(instrument.quantity_max, instrument.market_quantity_max)),
-            float(instrument.notional_min_usdt),
-        )
-        if steps <= 0:
-            raise Refused(
-                "size",
-                sizer.uncapped_notional_usdt,
-                float(instrument.notional_min_usdt),
-                f"bound by {BINDINGS[sizer.limiting]}",
-            )
-        quantity = instrument.quantity_of(steps)
-        liquidation = self._prove_buffer(
-            side, float(quantity), price, stop_usdt, proof, account, half_spread, k_sigma
-        )
-        worst = price * (1.0 + side * self._slippage) + side * instrument.tick_usdt
+        if gate:
+            raise self._refused(gate)
+        tick = self._tick
         bracket = OpenBracket(
             intents.draw(),
             entry.signal_id,
             entry.symbol,
             entry.at_ns,
             entry.tick_ns,
-            side,
-            quantity,
-            instrument.price_down(worst) if side > 0 else instrument.price_up(worst),
-            stop,
-            target,
+            entry.side,
+            self._step * kernel.quantity_steps,
+            tick * kernel.price_ticks,
+            tick * kernel.stop_ticks,
+            tick * kernel.target_ticks,
             proof.got,
-            liquidation,
+            kernel.liquidation,
             proof.at_ns,
             entry.drift,
             entry.confidence,
             entry.half_life_s,
-            BINDINGS[sizer.binding],
+            BINDINGS[kernel.binding],
         )
-        return bracket, warnings
+        if kernel.edge_failed or kernel.rate_failed:
+            return bracket, self._warnings()
+        return bracket, NO_WARNINGS
 
     def rehearse(self, proof: LeverageProof, account: Account) -> None:
         """Plan an invented entry a few times: the first real one shall not pay for cold code."""
@@ -191,168 +201,29 @@ class Planner:
             with suppress(Refused):
                 self.plan(entry, proof, account, None, Numbers())
 
-    def _distances(self, entry: Entry, price: float) -> tuple[float, float]:
-        protection = self._settings.protection
-        if protection.distance == "percent":
-            stop, target = protection.stop_percent / 100.0, protection.target_percent / 100.0
-            return price * stop, price * target
-        if protection.distance == "atr":
-            if not isfinite(entry.atr) or entry.atr <= 0.0:
-                raise Refused("atr", 0.0, protection.atr_bars, "not enough bars yet")
-            return entry.atr * protection.stop_atr, entry.atr * protection.target_atr
-        move = abs(entry.forecast - price)
-        return move * protection.stop_forecast, move * protection.target_forecast
+    def _refused(self, gate: int) -> Refused:
+        kernel = self._kernel
+        threshold, detail = kernel.threshold, DETAILS[gate]
+        if gate == SIZE_GATE:
+            detail = f"bound by {BINDINGS[kernel.limiting]}"
+        elif gate == ATR_GATE:
+            threshold = self._atr_bars
+        return Refused(GATES[gate], kernel.measured, threshold, detail)
 
-    def _fee_gates(
-        self,
-        entry: Entry,
-        price: float,
-        half_spread: float,
-        stop_distance: float,
-        target_distance: float,
-        mark: MarkTick | None,
-    ) -> list[Warned]:
+    def _warnings(self) -> tuple[Warned, ...]:
         """DESIGN 7.7: expected move net of all costs, and the break-even win rate."""
-        fees = self._settings.fees
-        round_trip = 2.0 * self._taker_fee
-        funding = self._funding(entry, mark)
-        edge = expected_edge(
-            abs(entry.drift), round_trip, half_spread / price, 2.0 * self._slippage, funding
-        )
-        rate = break_even_win_rate(target_distance / price, stop_distance / price, round_trip)
+        kernel = self._kernel
         failed = []
-        if edge <= 0.0:
-            failed.append(Warned("fee_edge", edge, 0.0))
-        if rate > fees.break_even_max:
-            failed.append(Warned("break_even_win_rate", rate, fees.break_even_max))
-        if failed and fees.gate == "strict":
-            gate, measured, threshold = failed[0]
-            raise Refused(gate, measured, threshold)
-        return failed
+        if kernel.edge_failed:
+            failed.append(Warned("fee_edge", kernel.edge, 0.0))
+        if kernel.rate_failed:
+            most = self._break_even_max
+            failed.append(Warned("break_even_win_rate", kernel.break_even, most))
+        return tuple(failed)
 
-    def _funding(self, entry: Entry, mark: MarkTick | None) -> float:
+    @staticmethod
+    def _funding(entry: Entry, mark: MarkTick) -> float:
         """Return the funding an entry would pay within two half-lives, as a fraction."""
-        if mark is None:
-            return 0.0
         until_s = (mark.next_funding_ns - entry.at_ns) / 1e9
-        held_s = 2.0 * entry.half_life_s
-        pays = 0.0 <= until_s <= held_s
+        pays = 0.0 <= until_s <= 2.0 * entry.half_life_s
         return max(0.0, entry.side * mark.funding_rate) if pays else 0.0
-
-    def _towards_position(self, side: int, price: float) -> Decimal:
-        instrument = self._instrument
-        return instrument.price_up(price) if side > 0 else instrument.price_down(price)
-
-    def _check_sides(self, entry: Entry, price: float, stop: Decimal, target: Decimal) -> None:
-        side = entry.side
-        opposite = entry.bid if side > 0 else entry.ask
-        if side * (opposite - float(stop)) <= 0.0:
-            raise Refused("stop_side", float(stop), opposite, "the stop would trigger at once")
-        if side * (float(target) - price) <= 0.0:
-            raise Refused("target_side", float(target), price, "the target would trigger at once")
-
-    def _k_sigma(self, entry: Entry, price: float) -> float:
-        protection = self._settings.protection
-        return protection.buffer_sigma * entry.volatility * sqrt(protection.reaction_s) * price
-
-    def _notional_limits(
-        self,
-        side: int,
-        price: float,
-        stop: float,
-        proof: LeverageProof,
-        half_spread: float,
-        k_sigma: float,
-    ) -> tuple[float, float]:
-        """Return the largest notional of the tier, and of the joint solve with the stop."""
-        tier_max = self._tiers.max_notional_usdt(proof.got)
-        if tier_max <= 0.0:
-            raise Refused("tier", proof.got, float(self._instrument.max_leverage))
-        buffer_max = largest_notional(
-            self._rule,
-            side,
-            price,
-            stop,
-            proof.got,
-            self._tiers,
-            self._settings.protection.buffer_fraction,
-            self._taker_fee,
-            half_spread,
-            self._slippage,
-            k_sigma,
-            self._taker_fee,
-            tier_max,
-        )
-        if buffer_max <= 0.0:
-            liquidation = isolated_price(
-                self._rule,
-                side,
-                float(self._instrument.quantity_min),
-                price,
-                proof.got,
-                self._tiers,
-                0.0,
-                self._taker_fee,
-            )
-            raise Refused("liquidation_buffer", stop, liquidation, "stop too near liquidation")
-        return tier_max, buffer_max
-
-    def _prove_buffer(
-        self,
-        side: int,
-        quantity: float,
-        price: float,
-        stop: float,
-        proof: LeverageProof,
-        account: Account,
-        half_spread: float,
-        k_sigma: float,
-    ) -> float:
-        """Return the liquidation price of the final size; raises Refused if the stop is too near.
-
-        In cross margin the nearer of the isolated and the cross price counts.
-        """
-        liquidation = isolated_price(
-            self._rule, side, quantity, price, proof.got, self._tiers, 0.0, self._taker_fee
-        )
-        if proof.margin_mode == "cross":
-            notional = quantity * price
-            shared = cross_price(
-                side,
-                quantity,
-                price,
-                account.wallet_usdt,
-                self._tiers.maintenance_rate(notional),
-                self._tiers.deduction_usdt(notional),
-                account.maintenance_usdt,
-            )
-            liquidation = max(liquidation, shared) if side > 0 else min(liquidation, shared)
-        buffer = buffer_usdt(
-            price,
-            liquidation,
-            self._settings.protection.buffer_fraction,
-            self._taker_fee,
-            half_spread,
-            self._slippage,
-            k_sigma,
-        )
-        if not stop_is_safe(side, stop, liquidation, buffer):
-            raise Refused("liquidation_buffer", abs(stop - liquidation), buffer)
-        return liquidation
-
-    def _sizer(self, leverage: int) -> Sizer:
-        sizer = self._sizers.get(leverage)
-        if sizer is None:
-            sizing = self._settings.sizing
-            sizer = self._sizers[leverage] = Sizer(
-                SIZING_MODES[sizing.mode],
-                sizing.fraction,
-                sizing.fixed_margin_usdt,
-                leverage,
-                sizing.share_of_equity_max,
-                sizing.trade_notional_max_usdt,
-                sizing.exposure_max_usdt,
-                sizing.capital_usdt,
-                sizing.free_margin_reserve,
-            )
-        return sizer

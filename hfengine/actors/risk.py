@@ -45,7 +45,9 @@ class Risk(WiredActor):
         super().__init__(wiring)
         self._proofs: dict[str, LeverageProof] = {}
         self._positions: dict[str, PositionChanged] = {}
-        self._balance: BalanceChanged | None = None
+        self._account: Account | None = None
+        self._account_gate: tuple[str, float, float] | None = None
+        self._open_usdt: dict[str, float] = {}
         self._synced: dict[str, bool] = {}
         self._marks: dict[str, MarkTick] = {}
         self._entering: dict[str, OpenBracket] = {}
@@ -58,6 +60,13 @@ class Risk(WiredActor):
             for symbol in self.settings.symbols
         }
         self._stages = wiring.stages
+        self._journal_ok = wiring.journal_ok
+        self._intents = wiring.intents
+        self._data_age_max_ms = self.settings.risk.data_age_max_ms
+        self._spread_max_bps = self.settings.risk.spread_max_bps
+        self._proof_age_max_ns = int(self.settings.leverage.proof_age_max_s * 1e9)
+        self._positions_max = self.settings.sizing.positions_max
+        self._loss_max_usdt = self.settings.risk.daily_loss_max_usdt
         self._entries = 0
 
     # what the gates look at
@@ -77,22 +86,38 @@ class Risk(WiredActor):
 
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
-        """Keep the venue's position."""
-        self._positions[position.symbol] = position
+        """Keep the venue's position, and what it exposes."""
+        symbol = position.symbol
+        self._positions[symbol] = position
+        if position.quantity:
+            self._open_usdt[symbol] = float(position.quantity * position.entry)
+        else:
+            self._open_usdt.pop(symbol, None)
 
     @handles(BalanceChanged)
     def on_balance(self, balance: BalanceChanged) -> None:
-        """Keep the account."""
-        first = self._balance is None
-        self._balance = balance
+        """Keep the account, and whether it allows entries at all."""
+        first = self._account is None
+        self._account = account = Account.of(balance)
+        self._account_gate = self._look_at(account)
         if first:
             for proof in self._proofs.values():
                 self._rehearse(proof)
 
+    def _look_at(self, account: Account) -> tuple[str, float, float] | None:
+        limits, equity = self.settings.risk, account.equity_usdt
+        if equity <= 0.0:
+            return "equity_usdt", equity, 0.0
+        used = 1.0 - account.free_margin_usdt / equity
+        action = utilisation_action(used, limits.utilisation_warn, limits.utilisation_close)
+        if action != NO_ACTION:
+            return "margin_utilisation", used, limits.utilisation_warn
+        return None
+
     def _rehearse(self, proof: LeverageProof) -> None:
-        planner, balance = self._planners.get(proof.symbol), self._balance
-        if planner is not None and balance is not None and not self._entries:
-            planner.rehearse(proof, Account.of(balance, 0.0))
+        planner, account = self._planners.get(proof.symbol), self._account
+        if planner is not None and account is not None and not self._entries:
+            planner.rehearse(proof, account)
 
     @handles(BookSync)
     def on_sync(self, sync: BookSync) -> None:
@@ -181,31 +206,31 @@ class Risk(WiredActor):
 
     def _gate(self, entry: Entry) -> None:
         """Raise Refused at the first gate that does not hold."""
-        settings, symbol = self.settings, entry.symbol
+        symbol = entry.symbol
         for source, reason in self._halts.items():
             raise Refused("halted", 1.0, 0.0, f"{source}: {reason}")
-        if not self.wiring.journal_ok():
+        if not self._journal_ok():
             raise Refused("journal", 0.0, 1.0, "the journal is not being written")
         if not self._synced.get(symbol, False):
             raise Refused("book_sync", 0.0, 1.0)
         age_ms = (self.clock.now_ns() - entry.tick_ns) / 1e6
-        if age_ms > settings.risk.data_age_max_ms:
-            raise Refused("data_age_ms", age_ms, settings.risk.data_age_max_ms)
+        if age_ms > self._data_age_max_ms:
+            raise Refused("data_age_ms", age_ms, self._data_age_max_ms)
         spread_bps = (entry.ask - entry.bid) / entry.bid * 1e4
-        if spread_bps > settings.risk.spread_max_bps:
-            raise Refused("spread_bps", spread_bps, settings.risk.spread_max_bps)
+        if spread_bps > self._spread_max_bps:
+            raise Refused("spread_bps", spread_bps, self._spread_max_bps)
         self._gate_proof(entry)
         if symbol in self._unknown:
             raise Refused("order_unknown", self._unknown[symbol], 0.0)
         if symbol in self._entering or symbol in self._exiting:
             raise Refused("order_in_flight", 1.0, 0.0)
-        position = self._positions.get(symbol)
-        if position is not None and position.quantity:
-            raise Refused("position_open", float(position.quantity), 0.0)
-        busy = {s for s, p in self._positions.items() if p.quantity} | set(self._entering)
-        if len(busy) >= settings.sizing.positions_max:
-            raise Refused("positions_max", len(busy), settings.sizing.positions_max)
-        self._gate_account()
+        if symbol in self._open_usdt:
+            raise Refused("position_open", float(self._positions[symbol].quantity), 0.0)
+        busy = len(self._open_usdt)
+        if self._entering:
+            busy = len(self._open_usdt.keys() | self._entering.keys())
+        if busy >= self._positions_max:
+            raise Refused("positions_max", busy, self._positions_max)
 
     def _gate_proof(self, entry: Entry) -> None:
         leverage, symbol = self.settings.leverage, entry.symbol
@@ -218,40 +243,31 @@ class Risk(WiredActor):
         ):
             detail = f"{proof.margin_mode}, wanted {leverage.margin_mode}"
             raise Refused("leverage_proof", proof.got, wanted, detail)
-        age_s = (entry.at_ns - proof.at_ns) / 1e9
-        if age_s > leverage.proof_age_max_s:
-            raise Refused("leverage_proof_age_s", age_s, leverage.proof_age_max_s)
+        age_ns = entry.at_ns - proof.at_ns
+        if age_ns > self._proof_age_max_ns:
+            age_max_s = leverage.proof_age_max_s
+            raise Refused("leverage_proof_age_s", age_ns / 1e9, age_max_s)
 
-    def _gate_account(self) -> None:
-        limits, balance = self.settings.risk, self._balance
-        if balance is None:
+    def _gate_account(self) -> Account:
+        """Return the account, if it allows an entry, with what is open and on its way."""
+        account = self._account
+        if account is None:
             raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
         loss_usdt = self._day.loss_usdt(self.clock.now_ns())
-        if loss_usdt >= limits.daily_loss_max_usdt:
-            raise Refused("daily_loss_usdt", loss_usdt, limits.daily_loss_max_usdt)
-        equity = float(balance.equity_usdt)
-        if equity <= 0.0:
-            raise Refused("equity_usdt", equity, 0.0)
-        used = 1.0 - float(balance.free_margin_usdt) / equity
-        action = utilisation_action(used, limits.utilisation_warn, limits.utilisation_close)
-        if action != NO_ACTION:
-            raise Refused("margin_utilisation", used, limits.utilisation_warn)
-
-    def _plan(self, entry: Entry) -> tuple[OpenBracket, list[Warned]]:
-        balance = self._balance
-        if balance is None:
-            raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
-        proof = self._proofs[entry.symbol]
-        exposure = sum(float(p.quantity * p.entry) for p in self._positions.values())
+        if loss_usdt >= self._loss_max_usdt:
+            raise Refused("daily_loss_usdt", loss_usdt, self._loss_max_usdt)
+        if self._account_gate is not None:
+            raise Refused(*self._account_gate)
+        if not self._open_usdt and not self._entering:
+            return account
         flying = [(float(b.quantity * b.price), b.leverage) for b in self._entering.values()]
-        exposure += sum(notional for notional, _ in flying)
-        reserved = sum(notional / leverage for notional, leverage in flying)
-        return self._planners[entry.symbol].plan(
-            entry,
-            proof,
-            Account.of(balance, exposure, reserved),
-            self._marks.get(entry.symbol),
-            self.wiring.intents,
+        exposure_usdt = sum(self._open_usdt.values()) + sum(notional for notional, _ in flying)
+        return account.busy(exposure_usdt, sum(notional / lev for notional, lev in flying))
+
+    def _plan(self, entry: Entry) -> tuple[OpenBracket, tuple[Warned, ...]]:
+        account, symbol = self._gate_account(), entry.symbol
+        return self._planners[symbol].plan(
+            entry, self._proofs[symbol], account, self._marks.get(symbol), self._intents
         )
 
     @handles(Reduce)

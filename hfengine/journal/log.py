@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple, Self
-from zlib import crc32
 
 from msgspec import Struct
 
@@ -14,6 +13,7 @@ from hfengine.journal import frames, manifest
 from hfengine.journal.manifest import Manifest, State, WriterLock
 from hfengine.journal.redact import RedactingEncoder
 from hfengine.journal.writer import BlockWriter, Chunk, DiskSegment, Fault, SegmentFile
+from hfengine.kernels.framing import Framer
 from hfengine.limits import (
     JOURNAL_BACKLOG_BYTES,
     JOURNAL_BLOCK_BYTES,
@@ -24,8 +24,6 @@ from hfengine.limits import (
 _SESSION_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 RELIEF_BYTES: Final = 1024 * 1024
 """Unwritten bytes from which on the hot thread pauses a moment with every block it hands over."""
-
-_pack = frames.FRAME.pack
 
 
 class JournalError(HfengineError):
@@ -61,14 +59,13 @@ class Journal:
     """
 
     __slots__ = (
-        "_block",
         "_block_records",
         "_breath",
         "_closed",
-        "_crc",
         "_encode",
         "_fault",
         "_flushed_bytes",
+        "_framer",
         "_handed_bytes",
         "_limits",
         "_lock",
@@ -78,7 +75,6 @@ class Journal:
         "_seal_at_bytes",
         "_segment_used_bytes",
         "_writer",
-        "_xor",
         "dropped",
         "path",
         "records",
@@ -152,9 +148,7 @@ class Journal:
         self._fault = fault
         self._limits = limits
         self._encode = RedactingEncoder().encode
-        self._crc = 0
-        self._xor = 0
-        self._block = bytearray()
+        self._framer = Framer(max(64, 2 * limits.block_bytes))
         self._block_records = 0
         self._seal_at_bytes = limits.block_bytes
         self._flushed_bytes = 0
@@ -183,14 +177,8 @@ class Journal:
                 f" hold ({JOURNAL_RECORD_BYTES_MAX})"
             )
             return
-        crc = crc32(payload, crc32(_pack(self._crc, length)))
-        self._crc = crc
-        self._xor ^= crc
-        block = self._block
-        block += _pack(length, crc)
-        block += payload
         self.records += 1
-        if len(block) >= self._seal_at_bytes:
+        if self._framer.add(payload) >= self._seal_at_bytes:
             self._hand_over(sealed=True)
 
     @property
@@ -232,7 +220,7 @@ class Journal:
 
         Changes no byte of the journal: seals fall where they would have fallen.
         """
-        if self._block:
+        if self._framer.block_bytes:
             self._hand_over(sealed=False)
         return self._written_within(wait_s, 0) and self.ok
 
@@ -267,7 +255,8 @@ class Journal:
             self._lock.release()
 
     def _hand_over(self, *, sealed: bool) -> None:
-        block, self._block = self._block, bytearray()
+        framer = self._framer
+        block = framer.take()
         self._flushed_bytes += len(block)
         ends_segment = False
         if sealed:
@@ -275,10 +264,12 @@ class Journal:
             ends_segment = self._segment_used_bytes >= self._limits.segment_bytes
         self._handed_bytes += len(block)
         frame_count = self.records - self._block_records
-        chunk = Chunk(block, sealed, frame_count, self._xor, self._crc, self.records, ends_segment)
+        chunk = Chunk(
+            block, sealed, frame_count, framer.xor, framer.crc, self.records, ends_segment
+        )
         if sealed:
             self._block_records = self.records
-            self._xor = 0
+            framer.begin_seal()
             self._flushed_bytes = 0
             if ends_segment:
                 self._segment_used_bytes = 0

@@ -43,3 +43,6 @@ cpdef double break_even_win_rate(
 cpdef double expected_edge(
     double forecast_move, double round_trip_fee, double half_spread, double slippage,
     double funding) noexcept nogil
+cdef Grid grid_of(double step) noexcept nogil
+cdef double on_grid(Grid* grid, double steps) noexcept nogil
+cdef double whole_steps(Grid* grid, double quantity) noexcept nogil
