@@ -43,6 +43,7 @@ cdef class Host:
     cdef readonly object loop
     cdef readonly unsigned long ident
     cdef readonly int depth
+    cdef public object settled
     cdef Mailbox first
     cdef Mailbox last
 
@@ -68,8 +69,11 @@ cdef class Host:
         if self.depth == 0:
             raise RuntimeError("end_batch without begin_batch")
         self.depth -= 1
-        if self.depth == 0 and self.first is not None:
-            self._pump()
+        if self.depth == 0:
+            if self.first is not None:
+                self._pump()
+            elif self.settled is not None:
+                self.settled()
 
     def pump(self):
         """Run every actor with mail to completion; does nothing inside a handler."""
@@ -131,6 +135,8 @@ cdef class Host:
                 box._drain()
         finally:
             self.depth -= 1
+        if self.settled is not None:
+            self.settled()
         return 0
 
 
@@ -282,6 +288,8 @@ cdef class Mailbox:
             host.depth = 0
         if host.first is not None:
             host._pump()
+        elif host.settled is not None:
+            host.settled()
         return 0
 
     cdef int _handle(self, message) except -1:

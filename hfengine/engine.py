@@ -165,8 +165,9 @@ class Engine:
         )
         self._journal = journal
         self._routes.tap(
-            journal.append if settings.market_data == "ticks" else self._record_no_ticks
+            journal.note if settings.market_data == "ticks" else self._record_no_ticks
         )
+        self._host.settled = journal.settle
 
     def _keep_house(self, second: int) -> None:
         """Every second: see that the journal is being written; collect cycles while idle."""
@@ -178,7 +179,7 @@ class Engine:
 
     def _record_no_ticks(self, message: Message) -> None:
         if self._journal is not None and type(message) not in TICKS:
-            self._journal.append(message)
+            self._journal.note(message)
 
     def _journal_failed(self, reason: str) -> None:
         # called on whichever thread found it; the risk gate already refuses by itself

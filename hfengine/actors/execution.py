@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from hfengine.actors.flattening import flatten
-from hfengine.actors.orders import Intent, flat_position, reducing_request
+from hfengine.actors.orders import Intent, entry_request, flat_position, reducing_request
 from hfengine.actors.proving import Proving, prove
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
@@ -34,6 +34,7 @@ from hfengine.messages import (
 )
 from hfengine.requests import OrderRequest
 from hfengine.runtime.actor import Outcome, handles
+from hfengine.venues.port import Answer
 
 QUERY_FIRST_NS = 100_000_000
 RETRY_NS = 1_000_000_000
@@ -54,6 +55,8 @@ class Execution(WiredActor):
         self._quantities: dict[str, PositionChanged] = {}
         self._starting: set[str] = set()
         self._stages = wiring.stages
+        self._order_ids = wiring.order_ids
+        self._protect_by = self.settings.protection.trigger_by
         self._sent = 0
 
     # life
@@ -110,33 +113,26 @@ class Execution(WiredActor):
     @handles(OpenBracket)
     def on_bracket(self, bracket: OpenBracket) -> None:
         """Send the entry with its stop and target attached to the position."""
+        stages = self._stages
         started_ns = now_ns()
-        client_id = self.wiring.order_ids.client_id(bracket.intent, "e")
-        request = OrderRequest(
-            client_id=client_id,
-            symbol=bracket.symbol,
-            side=bracket.side,
-            kind="limit",
-            quantity=bracket.quantity,
-            price=bracket.price,
-            tif="ioc",
-            stop=bracket.stop,
-            target=bracket.target,
-            protect_by=self.settings.protection.trigger_by,
-        )
-        self._send(Intent(client_id, bracket), request)
+        client_id = self._order_ids.client_id(bracket.intent, "e")
+        request = entry_request(client_id, bracket, self._protect_by)
+        answer = self._hand_over(Intent(client_id, bracket), request)
         done_ns = now_ns()
-        self._stages.order.record(done_ns - started_ns)
-        self._stages.frame_to_order.record(done_ns - self._stages.frame_at_ns)
+        stages.order.record(done_ns - started_ns)
+        stages.frame_to_order.record(done_ns - stages.frame_at_ns)
+        self.run(answer, tag=("place", client_id))
 
     @handles(ReducePosition)
     def on_reduce(self, reduce: ReducePosition) -> None:
         """Send a reduce-only market order."""
-        client_id = self.wiring.order_ids.client_id(reduce.intent, "x")
+        client_id = self._order_ids.client_id(reduce.intent, "x")
         request = reducing_request(client_id, reduce.symbol, reduce.side, reduce.quantity)
-        self._send(Intent(client_id, reduce), request)
+        answer = self._hand_over(Intent(client_id, reduce), request)
+        self.run(answer, tag=("place", client_id))
 
-    def _send(self, intent: Intent, request: OrderRequest) -> None:
+    def _hand_over(self, intent: Intent, request: OrderRequest) -> Answer:
+        """Give an order to the venue, which may have written it when this returns."""
         self._intents[intent.client_id] = intent
         self._announce(
             intent.source.intent,
@@ -146,7 +142,7 @@ class Execution(WiredActor):
             request.quantity,
             reduce_only=request.reduce_only,
         )
-        self.run(self._venue.place(request), tag=("place", intent.client_id))
+        return self._venue.place(request)
 
     def _announce(
         self,
@@ -392,7 +388,7 @@ class Execution(WiredActor):
 
     def _closing_order(self, position: PositionChanged) -> OrderRequest:
         intent = self.wiring.intents.draw()
-        client_id = self.wiring.order_ids.client_id(intent, "x")
+        client_id = self._order_ids.client_id(intent, "x")
         self._announce(
             intent, client_id, position.symbol, -position.side, position.quantity, reduce_only=True
         )

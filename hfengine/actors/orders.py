@@ -1,6 +1,7 @@
 """What execution remembers of one intent until it is over."""
 
 from decimal import Decimal
+from typing import Literal
 
 from hfengine.messages import (
     Fill,
@@ -11,6 +12,7 @@ from hfengine.messages import (
 )
 from hfengine.requests import OrderRequest
 
+NO_TRIGGER = Decimal(0)
 TERMINAL = ("filled", "cancelled", "rejected")
 
 
@@ -32,6 +34,28 @@ def flat_position(symbol: str, at_ns: int) -> PositionChanged:
     """Return what a symbol without a position looks like."""
     none = Decimal(0)
     return PositionChanged(symbol, at_ns, 0, none, none, 0, "", none, none, none, none, none)
+
+
+def entry_request(
+    client_id: str, bracket: OpenBracket, protect_by: Literal["mark", "last"]
+) -> OrderRequest:
+    """Return the immediate-or-cancel limit order of a bracket, stop and target attached."""
+    return OrderRequest(
+        client_id,
+        bracket.symbol,
+        bracket.side,
+        "limit",
+        bracket.quantity,
+        bracket.price,
+        "ioc",
+        False,
+        NO_TRIGGER,
+        "mark",
+        False,
+        bracket.stop,
+        bracket.target,
+        protect_by,
+    )
 
 
 class Intent:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hfengine.actors.brackets import Account, Planner, Refused, Warned
+from hfengine.actors.brackets import Account, Planner, Refused
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.kernels.histogram import now_ns
 from hfengine.kernels.liquidation import NONE as NO_ACTION
@@ -44,6 +44,7 @@ class Risk(WiredActor):
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring)
         self._proofs: dict[str, LeverageProof] = {}
+        self._trusted: dict[str, LeverageProof] = {}
         self._positions: dict[str, PositionChanged] = {}
         self._account: Account | None = None
         self._account_gate: tuple[str, float, float] | None = None
@@ -73,8 +74,14 @@ class Risk(WiredActor):
 
     @handles(LeverageProof)
     def on_proof(self, proof: LeverageProof) -> None:
-        """Keep the newest proof of a symbol."""
-        self._proofs[proof.symbol] = proof
+        """Keep the newest proof of a symbol; trust it where it proves what is wanted."""
+        leverage, symbol = self.settings.leverage, proof.symbol
+        self._proofs[symbol] = proof
+        matches = proof.got == leverage.of(symbol) and proof.margin_mode == leverage.margin_mode
+        if matches or leverage.on_failure == "warn":
+            self._trusted[symbol] = proof
+        else:
+            self._trusted.pop(symbol, None)
         self._rehearse(proof)
 
     @handles(LeverageChanged)
@@ -83,6 +90,7 @@ class Risk(WiredActor):
         proof = self._proofs.get(change.symbol)
         if proof is not None and proof.got != change.leverage:
             del self._proofs[change.symbol]
+            self._trusted.pop(change.symbol, None)
 
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
@@ -180,7 +188,13 @@ class Risk(WiredActor):
         started_ns = now_ns()
         try:
             self._gate(entry)
-            bracket, warnings = self._plan(entry)
+            bracket, warnings = self._planners[entry.symbol].plan(
+                entry,
+                self._trusted[entry.symbol],
+                self._gate_account(),
+                self._marks.get(entry.symbol),
+                self._intents,
+            )
         except Refused as refused:
             self._stages.risk.record(now_ns() - started_ns)
             self.publish(
@@ -219,7 +233,15 @@ class Risk(WiredActor):
         spread_bps = (entry.ask - entry.bid) / entry.bid * 1e4
         if spread_bps > self._spread_max_bps:
             raise Refused("spread_bps", spread_bps, self._spread_max_bps)
-        self._gate_proof(entry)
+        proof = self._trusted.get(symbol)
+        if proof is None:
+            raise self._unproved(symbol)
+        if entry.at_ns - proof.at_ns > self._proof_age_max_ns:
+            age_s = (entry.at_ns - proof.at_ns) / 1e9
+            raise Refused("leverage_proof_age_s", age_s, self.settings.leverage.proof_age_max_s)
+        self._gate_orders(symbol)
+
+    def _gate_orders(self, symbol: str) -> None:
         if symbol in self._unknown:
             raise Refused("order_unknown", self._unknown[symbol], 0.0)
         if symbol in self._entering or symbol in self._exiting:
@@ -232,21 +254,13 @@ class Risk(WiredActor):
         if busy >= self._positions_max:
             raise Refused("positions_max", busy, self._positions_max)
 
-    def _gate_proof(self, entry: Entry) -> None:
-        leverage, symbol = self.settings.leverage, entry.symbol
-        proof = self._proofs.get(symbol)
+    def _unproved(self, symbol: str) -> Refused:
+        leverage, proof = self.settings.leverage, self._proofs.get(symbol)
         wanted = leverage.of(symbol)
         if proof is None:
-            raise Refused("leverage_proof", 0.0, wanted, "never proved")
-        if leverage.on_failure == "block" and (
-            proof.got != wanted or proof.margin_mode != leverage.margin_mode
-        ):
-            detail = f"{proof.margin_mode}, wanted {leverage.margin_mode}"
-            raise Refused("leverage_proof", proof.got, wanted, detail)
-        age_ns = entry.at_ns - proof.at_ns
-        if age_ns > self._proof_age_max_ns:
-            age_max_s = leverage.proof_age_max_s
-            raise Refused("leverage_proof_age_s", age_ns / 1e9, age_max_s)
+            return Refused("leverage_proof", 0.0, wanted, "never proved")
+        detail = f"{proof.margin_mode}, wanted {leverage.margin_mode}"
+        return Refused("leverage_proof", proof.got, wanted, detail)
 
     def _gate_account(self) -> Account:
         """Return the account, if it allows an entry, with what is open and on its way."""
@@ -263,12 +277,6 @@ class Risk(WiredActor):
         flying = [(float(b.quantity * b.price), b.leverage) for b in self._entering.values()]
         exposure_usdt = sum(self._open_usdt.values()) + sum(notional for notional, _ in flying)
         return account.busy(exposure_usdt, sum(notional / lev for notional, lev in flying))
-
-    def _plan(self, entry: Entry) -> tuple[OpenBracket, tuple[Warned, ...]]:
-        account, symbol = self._gate_account(), entry.symbol
-        return self._planners[symbol].plan(
-            entry, self._proofs[symbol], account, self._marks.get(symbol), self._intents
-        )
 
     @handles(Reduce)
     def on_reduce(self, reduce: Reduce) -> None:

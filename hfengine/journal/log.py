@@ -69,6 +69,7 @@ class Journal:
         "_handed_bytes",
         "_limits",
         "_lock",
+        "_noted",
         "_page",
         "_progress_bytes",
         "_progress_ns",
@@ -76,6 +77,7 @@ class Journal:
         "_segment_used_bytes",
         "_writer",
         "dropped",
+        "note",
         "path",
         "records",
     )
@@ -148,6 +150,8 @@ class Journal:
         self._fault = fault
         self._limits = limits
         self._encode = RedactingEncoder().encode
+        self._noted: list[Struct] = []
+        self.note: Callable[[Struct], None] = self._noted.append
         self._framer = Framer(max(64, 2 * limits.block_bytes))
         self._block_records = 0
         self._seal_at_bytes = limits.block_bytes
@@ -159,6 +163,21 @@ class Journal:
         self._closed = False
         self._breath = Lock()
         self._breath.acquire()
+
+    def settle(self) -> None:
+        """Log what was noted since, in order: `note(message)` keeps a message for this call.
+
+        What is noted is immutable, so that encoding it later changes nothing but the moment: after
+        the handlers have run and an order is on its way.
+        """
+        noted = self._noted
+        if noted:
+            try:
+                for message in noted:
+                    self.append(message)
+            except TypeError as error:
+                self._fault.report(f"a message cannot be written: {error}")
+            noted.clear()
 
     def append(self, message: Struct) -> None:
         """Log one message; count it as dropped after a fault or close.
@@ -220,6 +239,7 @@ class Journal:
 
         Changes no byte of the journal: seals fall where they would have fallen.
         """
+        self.settle()
         if self._framer.block_bytes:
             self._hand_over(sealed=False)
         return self._written_within(wait_s, 0) and self.ok
@@ -231,6 +251,7 @@ class Journal:
         """
         if self._closed:
             return
+        self.settle()
         self._closed = True
         if self.records > self._block_records:
             self._hand_over(sealed=True)

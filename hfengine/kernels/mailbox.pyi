@@ -19,8 +19,13 @@ class Drained(BaseException):
     """Raised by `Mailbox.get` when this turn's mail is done: it ends one run of Pykka's loop."""
 
 class Host:
-    """One event-loop thread: which thread it is, how deep in handlers, who has mail."""
+    """One event-loop thread: which thread it is, how deep in handlers, who has mail.
 
+    `settled`, if set, is called whenever the last waiting handler has run: for what must not delay
+    one. What it raises reaches whoever sent the message.
+    """
+
+    settled: Callable[[], object] | None
     @property
     def loop(self) -> Any: ...
     @property

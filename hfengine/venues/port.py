@@ -20,6 +20,7 @@ from hfengine.messages import (
 from hfengine.requests import LeverageSetting, OrderRequest
 
 Tell = Callable[[Message], None]
+Answer = Coroutine[Any, Any, OrderUpdate] | asyncio.Future[OrderUpdate]
 Ended = Callable[[str], None]
 """Called once, with the reason, when a stream is over for good."""
 
@@ -52,9 +53,7 @@ class Venue(Protocol):
     async def leverage_of(self, symbol: str) -> LeverageSetting:
         """Read a symbol's leverage and margin mode."""
 
-    def place(
-        self, request: OrderRequest
-    ) -> Coroutine[Any, Any, OrderUpdate] | asyncio.Future[OrderUpdate]:
+    def place(self, request: OrderRequest) -> Answer:
         """Send one order; the answer is the venue's acknowledgement.
 
         A venue with native order entry hands the bytes to its socket before this returns, so that
