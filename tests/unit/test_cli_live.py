@@ -180,8 +180,8 @@ class Recorder:
 
     asked: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, profile: Any, feed: Any, **asked: Any) -> None:
-        Recorder.asked = asked | {"profile": profile, "feed": feed}
+    def __init__(self, profile: Any, surroundings: Any, **asked: Any) -> None:
+        Recorder.asked = asked | surroundings | {"profile": profile}
 
     def run(self) -> Any:
         return SimpleNamespace(
@@ -194,6 +194,11 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Return a function that runs `hfengine run` with a recorder for its engine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_command, "Engine", Recorder)
+
+    def recorded(_profile: Any, feed: Any, *, speed: float | None) -> dict[str, Any]:
+        return {"feed": feed, "speed": speed}
+
+    monkeypatch.setattr(run_command, "paper", recorded)
 
     def go(**options: Any) -> dict[str, Any]:
         with pytest.raises(typer.Exit) as ended:
