@@ -49,6 +49,12 @@ cdef class Histogram:
         """Count one duration in ns, clamped to 1..60e9; a clamped one is also counted apart."""
         self.record_ns(ns)
 
+    def record_since(self, int64_t started_ns) -> int:
+        """Count the time from started_ns (now_ns) to now in ns, and return now."""
+        cdef int64_t ended_ns = mono_ns()
+        self.record_ns(ended_ns - started_ns)
+        return ended_ns
+
     def quantile(self, double q) -> int:
         """Return the duration in ns that a share q (0..1) of the stamps does not exceed.
 

@@ -118,9 +118,8 @@ class Execution(WiredActor):
         client_id = self._order_ids.client_id(bracket.intent, "e")
         request = entry_request(client_id, bracket, self._protect_by)
         answer = self._hand_over(Intent(client_id, bracket), request)
-        done_ns = now_ns()
-        stages.order.record(done_ns - started_ns)
-        stages.frame_to_order.record(done_ns - stages.frame_at_ns)
+        stages.order.record_since(started_ns)
+        stages.frame_to_order.record_since(stages.frame_at_ns)
         self.run(answer, tag=("place", client_id))
 
     @handles(ReducePosition)

@@ -196,7 +196,7 @@ class Risk(WiredActor):
                 self._intents,
             )
         except Refused as refused:
-            self._stages.risk.record(now_ns() - started_ns)
+            self._stages.risk.record_since(started_ns)
             self.publish(
                 Refusal(
                     entry.signal_id,
@@ -211,7 +211,7 @@ class Risk(WiredActor):
             return
         self._entering[entry.symbol] = bracket
         self._entries += 1
-        self._stages.risk.record(now_ns() - started_ns)
+        self._stages.risk.record_since(started_ns)
         self.publish(bracket)
         for gate, measured, threshold in warnings:
             self.publish(

@@ -7,6 +7,9 @@ class Histogram:
     def record(self, ns: int) -> None:
         """Count one duration in ns, clamped to 1..60e9; a clamped one is also counted apart."""
 
+    def record_since(self, started_ns: int) -> int:
+        """Count the time from started_ns (a reading of now_ns) to now; return now, in ns."""
+
     def quantile(self, q: float) -> int:
         """Return the duration in ns that a share q (0..1) of the stamps does not exceed.
 

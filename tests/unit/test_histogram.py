@@ -66,3 +66,13 @@ def test_stage_clock_never_goes_back() -> None:
     stamps = [now_ns() for _ in range(1000)]
     assert stamps == sorted(stamps)
     assert stamps[0] > 0
+
+
+def test_record_since_counts_the_time_up_to_the_moment_it_returns() -> None:
+    histogram = Histogram()
+    before_ns = now_ns()
+    ended_ns = histogram.record_since(before_ns - 5_000_000_000)
+    after_ns = now_ns()
+    assert before_ns <= ended_ns <= after_ns
+    assert histogram.count == 1
+    assert histogram.max_ns == ended_ns - before_ns + 5_000_000_000
