@@ -40,13 +40,6 @@ class Drained(BaseException):
 cdef class Host:
     """One event-loop thread: which thread it is, how deep in handlers, who has mail."""
 
-    cdef readonly object loop
-    cdef readonly unsigned long ident
-    cdef readonly int depth
-    cdef public object settled
-    cdef Mailbox first
-    cdef Mailbox last
-
     def __init__(self, loop):
         self.loop = loop
         self.ident = PyThread_get_thread_ident()
@@ -149,27 +142,6 @@ cdef class Mailbox:
     to any other message at the bound, oldest first. With an empty queue no policy is looked up.
     """
 
-    cdef object actor
-    cdef object receive
-    cdef dict handlers
-    cdef Host host_
-    cdef Mailbox follower
-
-    cdef list slots
-    cdef int64_t mask, head, count, quota
-    cdef readonly int64_t capacity
-
-    cdef dict conflating
-    cdef set droppable
-    cdef int64_t indexed
-    cdef bint head_unindexed
-
-    cdef bint scheduled, started, busy, closed
-    cdef public bint stopped
-    cdef object overflow
-
-    cdef readonly int64_t received, conflated, dropped, undelivered, high_water
-
     def __init__(self, int64_t capacity, policies=None):
         if capacity < 1:
             raise ValueError(f"mailbox capacity must be at least 1, not {capacity}")
@@ -252,13 +224,13 @@ cdef class Mailbox:
             raise ActorDeadError(f"{self.actor.actor_ref} not found")
         self._tell(message)
 
-    def deliver(self, message):
+    cpdef int deliver(self, message) except -1:
         """Send like `tell`, but count a message for a stopped actor instead of raising."""
         if self.stopped:
             self.received += 1
             self.undelivered += 1
-            return
-        self._tell(message)
+            return 0
+        return self._tell(message)
 
     cdef int _tell(self, message) except -1:
         cdef Host host = self.host_

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from hfengine.kernels.publisher import Publisher
 from hfengine.runtime.ids import short_name
 from hfengine.runtime.ref import LoopRef
 
@@ -24,7 +25,12 @@ class Routes:
     def __init__(self) -> None:
         self._table: dict[type[Any], tuple[LoopRef[Any], ...]] = {}
         self._taps: tuple[Tap, ...] = ()
-        self._plans: dict[type[Any], tuple[Tap, ...]] = {}
+        self._publisher = Publisher(self._unrouted)
+        self.publish: Callable[[Any], None] = self._publisher.publish
+        """Send to the taps, then to each subscriber of exactly this class.
+
+        Raises UnroutedMessage when the class is not in the table.
+        """
 
     def wire(self, message_class: type[Any], *subscribers: LoopRef[Any]) -> None:
         """Add subscribers to a class, in the order they will hear it; none at all declares it.
@@ -51,18 +57,6 @@ class Routes:
                 self._table[message_class] = tuple(alive if r is dead else r for r in wired)
                 self._plan(message_class)
 
-    def publish(self, message: object) -> None:
-        """Send to the taps, then to each subscriber of exactly this class.
-
-        Raises UnroutedMessage when the class is not in the table.
-        """
-        try:
-            plan = self._plans[type(message)]
-        except KeyError:
-            raise self._unrouted(message) from None
-        for hear in plan:
-            hear(message)
-
     def describe(self) -> dict[str, list[str]]:
         """Return message class name -> names of its subscribers, both in wiring order."""
         return {
@@ -71,8 +65,8 @@ class Routes:
         }
 
     def _plan(self, message_class: type[Any]) -> None:
-        delivers = (ref.actor_inbox.deliver for ref in self._table[message_class])
-        self._plans[message_class] = (*self._taps, *delivers)
+        boxes = tuple(ref.actor_inbox for ref in self._table[message_class])
+        self._publisher.plan(message_class, self._taps, boxes)
 
     def _unrouted(self, message: object) -> UnroutedMessage:
         known = ", ".join(sorted(c.__name__ for c in self._table)) or "none"
