@@ -4,12 +4,13 @@
 PYTHON ?= python3
 PROFILE ?= paper
 ARGS ?=
+SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 KERNELS := $(wildcard ext/*.pyx ext/*.h hfengine/kernels/*.pxd)
 
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test check format bench fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,9 +49,13 @@ format: setup ## format the code and sort imports
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## time the kernels and the hot path
+bench: setup ## time the kernels, the hot path and the peers side by side
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-sort=name --benchmark-columns=min,median,iqr,ops
-	@$(BIN)/hfengine bench
+	@$(BIN)/hfengine bench --peers
+
+fuzz: setup ## search for frames that codec and reference read differently: make fuzz [SECONDS=60]
+	@$(PIP) atheris
+	@$(BIN)/python -m tests.fuzz.fuzz_codec --seconds $(SECONDS)
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -19,13 +19,14 @@ from hfengine.kernels.book cimport Book, Ladder
 from hfengine.kernels.bybit_frame cimport (
     ASKS, BIDS, BOOK_TOPIC, FUNDING_RATE, INDEX_PRICE, MARK_PRICE, MATCHED, MESSAGE, NEXT_FUNDING,
     OPERATION, PAYLOAD, REQUEST_ID, SENT, SEQUENCE, SUCCESS, SYMBOL, TICKER_SYMBOL, TICKER_TOPIC,
-    TOPIC, TRADE_TOPIC, TYPE, UPDATE, Topic, Trade, Trades, check_market, read_topic, says,
+    TOPIC, TRADE_TOPIC, TYPE, UPDATE, Topic, Trade, Trades, check_market, read_topic,
     scan_bybit,
 )
 from hfengine.kernels.bybit_frame cimport TRADES_MAX as TRADES_ROOM
 from hfengine.kernels.fields cimport check_keys, check_sides, fail, read_double, read_integer
 from hfengine.kernels.frame cimport (
     ESCAPED, LITERAL, NO_SLOT, NUMBER, OBJECT, OTHER, STRING, Field, Fields, Frame, Scratch, bit,
+    is_text,
 )
 from hfengine.kernels.scanner cimport Text
 
@@ -175,11 +176,12 @@ cdef class BybitCodec:
         """Check all of a frame that can be checked without the book."""
         cdef Frame* base = &self.frame.base
         cdef const Fields* fields = &base.inner
-        cdef bint delta = says(&base.outer.slot[TYPE], b"delta", 5)
+        cdef bint delta
         cdef int code = self.check(topic, TYPED, BOOK_KEYS, SYMBOL)
         if code:
             return code
-        if not delta and not says(&base.outer.slot[TYPE], b"snapshot", 8):
+        delta = is_text(&base.outer.slot[TYPE], b"delta", 5)
+        if not delta and not is_text(&base.outer.slot[TYPE], b"snapshot", 8):
             return self.refuse(FOREIGN, TYPE, b"neither snapshot nor delta")
         if delta and topic.depth == 1:
             return self.refuse(FOREIGN, TYPE, b"a delta of depth 1")
@@ -313,11 +315,12 @@ cdef class BybitCodec:
         cdef double rate = self.funding_rate
         cdef int64_t next_ms = self.next_funding_ms
         cdef int64_t event_ms = 0
-        cdef bint whole = says(&base.outer.slot[TYPE], b"snapshot", 8)
+        cdef bint whole
         cdef int code = self.check(topic, TYPED, bit(TICKER_SYMBOL), TICKER_SYMBOL)
         if code:
             return code
-        if not whole and not says(&base.outer.slot[TYPE], b"delta", 5):
+        whole = is_text(&base.outer.slot[TYPE], b"snapshot", 8)
+        if not whole and not is_text(&base.outer.slot[TYPE], b"delta", 5):
             return self.refuse(FOREIGN, TYPE, b"neither snapshot nor delta")
         if whole and (code := check_keys(base, fields, MARK_KEYS)):
             return code
@@ -356,7 +359,7 @@ cdef class BybitCodec:
             if success.form != LITERAL or success.at[0] == b"n":
                 return self.refuse(FOREIGN, SUCCESS, b"neither true nor false")
             succeeded = success.at[0] == b"t"
-        elif not says(operation, b"pong", 4):
+        elif not is_text(operation, b"pong", 4):
             return self.refuse(FOREIGN, OPERATION, b"a reply without success")
         self.control_success = succeeded
         self.control_op = self.text_of(operation)

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Binance USDⓈ-M market frames straight into a fixed-point book.
+"""Binance market frames, of the futures or of spot, straight into a fixed-point book.
 
 A frame is scanned whole before anything in it is believed; only a conforming one whose every
 number lies on the grid and whose ids follow the chain changes the book.
@@ -15,17 +15,21 @@ from libc.string cimport memset
 
 from hfengine.kernels.answers cimport Top, forget, settle_oldest, take_book, take_quote
 from hfengine.kernels.book cimport Book, Ladder
+from hfengine.kernels.events cimport (
+    claim_of, depth_keys, mark_keys, quote_keys, snapshot_keys, trade_keys, wrapper_claims,
+)
 from hfengine.kernels.fields cimport (
     check_keys, check_sides, check_symbol, fail, read_double, read_integer, read_units,
 )
 from hfengine.kernels.frame cimport (
-    KEY_A, KEY_ASKS, KEY_B, KEY_BIDS, KEY_DATA, KEY_E, KEY_I, KEY_ID,
-    KEY_LAST_UPDATE_ID, KEY_M, KEY_P, KEY_PU, KEY_Q, KEY_R, KEY_RESULT, KEY_S, KEY_SYMBOL, KEY_T,
-    KEY_U, LITERAL, NO_SLOT, OBJECT, UPPER_A, UPPER_B, UPPER_E, UPPER_T, UPPER_U, UPPER_X, Field,
-    Scratch, bit, is_text, scan_frame,
+    KEY_A, KEY_ASKS, KEY_B, KEY_BIDS, KEY_DATA, KEY_E, KEY_I, KEY_ID, KEY_LAST_UPDATE_ID, KEY_M,
+    KEY_P, KEY_PU, KEY_Q, KEY_R, KEY_RESULT, KEY_S, KEY_SYMBOL, KEY_T, KEY_U, LITERAL, NO_SLOT,
+    OBJECT, UPPER_A, UPPER_B, UPPER_E, UPPER_T, UPPER_U, UPPER_X, Field, Scratch, bit, is_text,
+    scan_frame,
 )
 
 KEPT_MAX = 1024
+MARKETS = ("usdm", "coinm", "spot")
 FAULTS = {
     MALFORMED: "malformed", FOREIGN: "foreign", WRONG_SYMBOL: "wrong_symbol",
     BAD_NUMBER: "bad_number", OFF_GRID: "off_grid", GAP: "gap", CROSSED: "crossed",
@@ -40,45 +44,16 @@ NAMED = {
     KEY_SYMBOL: "symbol", KEY_RESULT: "result", KEY_LAST_UPDATE_ID: "lastUpdateId",
 }
 
-cdef uint64_t STAMPED = bit(KEY_E) | bit(UPPER_E) | bit(UPPER_T) | bit(KEY_S)
-cdef uint64_t DEPTH_KEYS = (
-    STAMPED | bit(UPPER_U) | bit(KEY_U) | bit(KEY_PU) | bit(KEY_B) | bit(KEY_A)
-)
-cdef uint64_t QUOTE_KEYS = (
-    STAMPED | bit(KEY_U) | bit(KEY_B) | bit(UPPER_B) | bit(KEY_A) | bit(UPPER_A)
-)
-cdef uint64_t TRADE_KEYS = STAMPED | bit(KEY_P) | bit(KEY_Q) | bit(KEY_M)
-cdef uint64_t MARK_KEYS = STAMPED | bit(KEY_P) | bit(KEY_I) | bit(KEY_R)
-cdef uint64_t SNAPSHOT_KEYS = bit(KEY_LAST_UPDATE_ID) | bit(KEY_BIDS) | bit(KEY_ASKS)
-# What a wrapper must not hold itself, lest one payload be two frames.
-cdef uint64_t CLAIMS = bit(KEY_E) | bit(KEY_B) | bit(KEY_A) | SNAPSHOT_KEYS
-
-
-cdef inline int kind_of(const Fields* fields) noexcept nogil:
-    """Return the kind a frame claims, FOREIGN when it claims none that is known."""
-    cdef const Field* event = &fields.slot[KEY_E]
-    if fields.seen & bit(KEY_E):
-        if is_text(event, b"bookTicker", 10):
-            return QUOTE
-        if is_text(event, b"trade", 5) or is_text(event, b"aggTrade", 8):
-            return TRADE
-        if is_text(event, b"depthUpdate", 11):
-            return DEPTH
-        if is_text(event, b"markPriceUpdate", 15):
-            return MARK
-        return FOREIGN
-    if fields.seen & bit(KEY_LAST_UPDATE_ID):
-        return SNAPSHOT
-    if fields.seen & bit(KEY_RESULT) and fields.seen & bit(KEY_ID):
-        return IGNORED
-    return FOREIGN
-
 
 cdef class BinanceCodec:
-    def __cinit__(self, str symbol not None, Book book not None):
+    def __cinit__(self, str symbol not None, Book book not None, str market not None="usdm"):
         if not symbol or not symbol.isascii() or '"' in symbol or "\\" in symbol:
             raise ValueError(f"symbol must be a venue symbol such as 'BTCUSDT', got {symbol!r}")
+        if market not in MARKETS:
+            raise ValueError(f"market must be one of {', '.join(MARKETS)}, got {market!r}")
         self.symbol = symbol
+        self.market = market
+        self.spot = market == "spot"
         self.symbol_text = symbol.encode("ascii")
         self.symbol_start = PyBytes_AS_STRING(self.symbol_text)
         self.symbol_length = PyBytes_GET_SIZE(self.symbol_text)
@@ -113,9 +88,9 @@ cdef class BinanceCodec:
         if self.scan(payload) == NULL:
             return self.malformed()
         if fields.seen & bit(KEY_DATA) and fields.slot[KEY_DATA].form == OBJECT:
-            doubtful = fields.seen & CLAIMS != 0
+            doubtful = fields.seen & wrapper_claims() != 0
             fields = &self.frame.inner
-        kind = kind_of(fields)
+        kind = claim_of(fields, self.spot)
         if doubtful:
             fail(&self.frame, FOREIGN, KEY_DATA, self.frame.scan.start, b"two frames in one")
             return self.lose(FOREIGN) if kind == DEPTH or kind == SNAPSHOT else FOREIGN
@@ -143,7 +118,7 @@ cdef class BinanceCodec:
         cdef int kind
         if self.frame.inner.seen & bit(KEY_E):
             fields = &self.frame.inner
-        kind = kind_of(fields)
+        kind = claim_of(fields, self.spot)
         fail(&self.frame, MALFORMED, NO_SLOT, self.frame.scan.fault, self.frame.scan.what)
         return MALFORMED if kind == QUOTE or kind == TRADE or kind == MARK else self.lose(MALFORMED)
 
@@ -185,16 +160,26 @@ cdef class BinanceCodec:
         """Check all of a diff that can be checked without the book."""
         cdef int64_t event_ms = 0
         cdef int64_t match_ms = 0
-        cdef int code = self.check(fields, DEPTH_KEYS)
+        cdef int code = self.check(fields, depth_keys(self.spot))
         if (
             code or (code := check_sides(&self.frame, fields, KEY_B, KEY_A))
             or (code := read_integer(&self.frame, fields, UPPER_U, first))
             or (code := read_integer(&self.frame, fields, KEY_U, last))
-            or (code := read_integer(&self.frame, fields, KEY_PU, previous))
+            or not self.spot
+            and (code := read_integer(&self.frame, fields, KEY_PU, previous))
             or (code := read_integer(&self.frame, fields, UPPER_E, &event_ms))
-            or (code := read_integer(&self.frame, fields, UPPER_T, &match_ms))
+            or not self.spot
+            and (code := read_integer(&self.frame, fields, UPPER_T, &match_ms))
         ):
             return code
+        if self.spot:
+            if fields.seen & bit(KEY_PU):
+                return fail(
+                    &self.frame, FOREIGN, KEY_PU, fields.slot[KEY_PU].at, b"a diff of futures"
+                )
+            # Its ids leave no hole: what came before the first is the last of the diff before.
+            previous[0] = first[0] - 1
+            match_ms = event_ms
         if first[0] > last[0] or previous[0] > last[0]:
             return fail(&self.frame, BAD_NUMBER, KEY_U, fields.slot[KEY_U].at, b"ids run backwards")
         self.event_ms = event_ms
@@ -206,10 +191,13 @@ cdef class BinanceCodec:
         cdef const Scratch* side = &self.frame.bids
         cdef int64_t known = self.book.update_id
         cdef int64_t index
-        if last < known or (self.chained and last == known):
+        if last < known or (last == known and (self.chained or self.spot)):
             return STALE
         if self.chained and previous != known:
-            fail(&self.frame, GAP, NO_SLOT, self.frame.scan.start, b"pu is not the last u")
+            fail(
+                &self.frame, GAP, NO_SLOT, self.frame.scan.start,
+                b"U - 1 is not the last u" if self.spot else b"pu is not the last u",
+            )
             self.frame.failure.expected, self.frame.failure.found = known, previous
             return GAP
         if not self.chained and first > known and previous != known:
@@ -239,7 +227,7 @@ cdef class BinanceCodec:
         cdef int64_t last = 0
         cdef int64_t event_ms = 0
         cdef int64_t match_ms = 0
-        cdef int code = self.check(fields, SNAPSHOT_KEYS)
+        cdef int code = self.check(fields, snapshot_keys())
         if (
             code
             or (code := check_symbol(
@@ -300,15 +288,18 @@ cdef class BinanceCodec:
         cdef Frame* frame = &self.frame
         cdef int64_t event_ms = 0
         cdef int64_t match_ms = 0
-        cdef int code = self.check(fields, QUOTE_KEYS)
+        cdef int code = self.check(fields, quote_keys(self.spot))
         if (
             code or (code := read_integer(frame, fields, KEY_U, &quote.update_id))
             or (code := read_units(frame, fields, KEY_B, &frame.tick, &quote.bid_ticks))
             or (code := read_units(frame, fields, UPPER_B, &frame.step, &quote.bid_steps))
             or (code := read_units(frame, fields, KEY_A, &frame.tick, &quote.ask_ticks))
             or (code := read_units(frame, fields, UPPER_A, &frame.step, &quote.ask_steps))
-            or (code := read_integer(frame, fields, UPPER_E, &event_ms))
-            or (code := read_integer(frame, fields, UPPER_T, &match_ms))
+            or not self.spot
+            and (
+                (code := read_integer(frame, fields, UPPER_E, &event_ms))
+                or (code := read_integer(frame, fields, UPPER_T, &match_ms))
+            )
         ):
             return code
         # An empty side comes as zero at zero.
@@ -342,7 +333,7 @@ cdef class BinanceCodec:
         cdef int64_t trade_id = 0
         cdef int64_t ticks = 0
         cdef int64_t steps = 0
-        cdef int code = self.check(fields, TRADE_KEYS | bit(id_slot))
+        cdef int code = self.check(fields, trade_keys(id_slot))
         if code:
             return code
         if fields.seen & bit(UPPER_X) and not (
@@ -378,7 +369,7 @@ cdef class BinanceCodec:
         cdef double rate = 0.0
         cdef int64_t event_ms = 0
         cdef int64_t next_ms = 0
-        cdef int code = self.check(fields, MARK_KEYS)
+        cdef int code = self.check(fields, mark_keys())
         if (
             code or (code := read_double(&self.frame, fields, KEY_P, False, &mark))
             or (code := read_double(&self.frame, fields, KEY_I, False, &index))

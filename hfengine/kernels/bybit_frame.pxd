@@ -10,8 +10,8 @@ from libc.string cimport memcmp
 
 from hfengine.kernels.fields cimport check_keys, fail, read_integer, read_units
 from hfengine.kernels.frame cimport (
-    ESCAPED, KEY_A, KEY_B, LEVELS, LITERAL, NO_SLOT, NUMBER, OBJECT, OTHER, STRING, Failure, Field,
-    Fields, Frame, bit, scan_levels, scan_span, unescape,
+    ESCAPED, KEY_A, KEY_B, LEVELS, LITERAL, NO_SLOT, NUMBER, OBJECT, OTHER, STRING, WORD_LENGTH_MAX,
+    Failure, Field, Fields, Frame, bit, is_text, scan_levels, scan_span, unescape,
 )
 from hfengine.kernels.scanner cimport (
     Scan, Text, blank, colon_end, digit, fault, string_end, value_end,
@@ -19,7 +19,6 @@ from hfengine.kernels.scanner cimport (
 
 cdef enum:
     TRADES_MAX = 1024  # the venue's own bound on the trades of one frame
-    WORD_LENGTH_MAX = 64
 
 # The slots of the keys: those of `data` first, then the frame's own. `a` and `b` keep the numbers
 # under which check_sides looks for the sides.
@@ -164,18 +163,6 @@ cdef inline int bybit_slot_of(Scan* scan, Text name, Text stop, bint outer) noex
     return outer_slot_of(name, length) if outer else inner_slot_of(name, length)
 
 
-cdef inline bint says(const Field* field, const char* word, int64_t length) noexcept nogil:
-    """Tell whether a string is the word, in whatever notation."""
-    cdef unsigned char plain[WORD_LENGTH_MAX]
-    if field.form == STRING:
-        return field.stop - field.at == length and memcmp(field.at, word, length) == 0
-    return (
-        field.form == ESCAPED
-        and unescape(field.at, field.stop, plain, WORD_LENGTH_MAX) == length
-        and memcmp(plain, word, length) == 0
-    )
-
-
 cdef inline Topic read_topic(BybitFrame* frame) noexcept nogil:
     """Take the topic apart: what it is of, how deep, and whether of the symbol."""
     cdef const Field* field = &frame.base.outer.slot[TOPIC]
@@ -183,12 +170,15 @@ cdef inline Topic read_topic(BybitFrame* frame) noexcept nogil:
     cdef Text p = field.at
     cdef Text stop = field.stop
     cdef Topic topic
+    cdef int length = 0
     topic.kind = OTHER_TOPIC
     topic.depth = 0
     topic.ours = False
     if field.form == ESCAPED:
+        length = unescape(field.at, field.stop, plain, WORD_LENGTH_MAX)
         p = plain
-        stop = p + unescape(field.at, field.stop, plain, WORD_LENGTH_MAX)
+        # Of a longer topic the beginning still tells the kind.
+        stop = p + (length if length >= 0 else WORD_LENGTH_MAX)
     elif field.form != STRING:
         return topic
     if stop - p > 10 and memcmp(p, b"orderbook.", 10) == 0 and p[10] != b"0":
@@ -208,7 +198,7 @@ cdef inline Topic read_topic(BybitFrame* frame) noexcept nogil:
     elif stop - p > 8 and memcmp(p, b"tickers.", 8) == 0:
         topic.kind = TICKER_TOPIC
         p += 8
-    topic.ours = stop - p == frame.symbol_length and (
+    topic.ours = length >= 0 and stop - p == frame.symbol_length and (
         memcmp(p, frame.symbol, frame.symbol_length) == 0
     )
     return topic
@@ -216,7 +206,7 @@ cdef inline Topic read_topic(BybitFrame* frame) noexcept nogil:
 
 cdef inline int check_market(BybitFrame* frame, const Fields* fields, int slot) noexcept nogil:
     """Check that a key that is there names the symbol."""
-    if says(&fields.slot[slot], frame.symbol, frame.symbol_length):
+    if is_text(&fields.slot[slot], frame.symbol, frame.symbol_length):
         return 0
     return fail(&frame.base, TRADE_OF_ANOTHER, slot, fields.slot[slot].at, b"another symbol")
 
@@ -258,8 +248,8 @@ cdef inline int read_trade(BybitFrame* frame, Trade* trade) noexcept nogil:
         if block.at[0] == b"t":
             trade.side = 0
             return 0
-    trade.side = 1 if says(taker, b"Buy", 3) else -1
-    if trade.side < 0 and not says(taker, b"Sell", 4):
+    trade.side = 1 if is_text(taker, b"Buy", 3) else -1
+    if trade.side < 0 and not is_text(taker, b"Sell", 4):
         return fail(base, TRADE_FOREIGN, TAKER, taker.at, b"neither Buy nor Sell")
     trade.sequence = 0
     if (

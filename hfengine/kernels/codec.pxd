@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The C side of the Binance USDⓈ-M codec."""
+"""The C side of the Binance codec."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -29,6 +29,7 @@ cpdef enum:
 
 cdef class BinanceCodec:
     cdef readonly str symbol
+    cdef readonly str market
     cdef readonly Book book
     cdef readonly bint synced
     cdef readonly int64_t event_ms
@@ -57,6 +58,7 @@ cdef class BinanceCodec:
     cdef readonly double funding_rate
     cdef readonly int64_t next_funding_ms
 
+    cdef bint spot
     cdef bytes symbol_text
     cdef const char* symbol_start
     cdef int64_t symbol_length

@@ -1,4 +1,4 @@
-"""Binance USDⓈ-M market frames decoded straight into a book."""
+"""Binance market frames, of the futures or of spot, decoded straight into a book."""
 
 from typing import Final
 
@@ -24,6 +24,7 @@ OVERFLOW: Final[int]
 FAULTS: Final[dict[int, str]]
 KINDS: Final[dict[int, str]]
 KEPT_MAX: Final[int]
+MARKETS: Final[tuple[str, ...]]
 
 class BinanceCodec:
     """Keep one symbol's book, last quote, trade and mark from its frames.
@@ -32,12 +33,21 @@ class BinanceCodec:
     ``{"stream": .., "data": ..}``, and the REST depth snapshot. While not ``synced`` the book is
     empty. Quantities and prices are also given in whole steps and ticks of the book's grid; as
     floats they are the doubles nearest to the decimals, nan before the first one.
+
+    The market names the rules: "usdm" (USDⓈ-M), "coinm" (COIN-M, whose frames have the same form
+    and whose quantities are contracts) or "spot". Spot has no ``pu``: there ``U`` must be the last
+    ``u`` + 1, and a diff with ``u`` up to the snapshot's id is STALE; its quotes have no event name
+    and no times, its diffs no matching time, and there are no marks.
     """
 
-    def __init__(self, symbol: str, book: Book) -> None:
+    def __init__(self, symbol: str, book: Book, market: str = "usdm") -> None:
         """Take over a book: what it holds is cleared.
 
-        Raises ValueError when the symbol is empty or not plain ASCII.
+        Its grid must be as fine as what the venue writes, not only as its tick and step of today:
+        orders older than a change of tick or step rest between them, and a frame that holds one
+        is refused as OFF_GRID.
+
+        Raises ValueError when the symbol is empty or not plain ASCII, or the market unknown.
         """
 
     def decode(self, payload: bytes) -> int:
@@ -49,9 +59,10 @@ class BinanceCodec:
         MALFORMED: not one conforming JSON value, or a known key twice. FOREIGN: another dialect, an
         unknown event, a required key missing or of the wrong type. BAD_NUMBER: negative, zero where
         nothing can be zero, 10**18 units of the last decimal or more, no number at all, or ids that
-        run backwards. OFF_GRID: between two ticks or steps. GAP: ``pu`` is not the last ``u``, or
-        the first diff after the snapshot does not span it. CROSSED: the book or quote has its bid
-        at or above its ask. OVERFLOW: too many diffs kept, the oldest went.
+        run backwards. OFF_GRID: between two ticks or steps. GAP: ``pu`` is not the last ``u`` (of
+        spot: ``U`` is not the last ``u`` + 1), or the first diff after the snapshot does not span
+        it. CROSSED: the book or quote has its bid at or above its ask. OVERFLOW: too many diffs
+        kept, the oldest went.
 
         After a fault of a diff or snapshot, or a MALFORMED frame that may have been one, the codec
         is not synced and keeps diffs for the next snapshot; any other fault leaves the book alone.
@@ -69,6 +80,8 @@ class BinanceCodec:
 
     @property
     def symbol(self) -> str: ...
+    @property
+    def market(self) -> str: ...
     @property
     def book(self) -> Book: ...
     @property

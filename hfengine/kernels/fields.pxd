@@ -8,8 +8,8 @@ from libc.math cimport isinf
 from libc.stdint cimport int64_t, uint64_t
 
 from hfengine.kernels.frame cimport (
-    KEY_A, KEY_ASKS, KEY_B, KEY_BIDS, LEVELS, NUMBER, STRING, Field, Fields, Frame, Scratch, bit,
-    is_text,
+    ESCAPED, KEY_A, KEY_ASKS, KEY_B, KEY_BIDS, LEVELS, NUMBER, NUMBER_LENGTH_MAX, STRING, Field,
+    Fields, Frame, Scratch, bit, decimal_read_escaped, is_text, unescape,
 )
 from hfengine.kernels.scanner cimport (
     NUMBER_BAD, NUMBER_FINE, NUMBER_OFF_GRID, Decimal, Grid, Text, Verdict, decimal_as_double,
@@ -92,6 +92,8 @@ cdef inline int read_units(
             return 0
         if decimal_read(field.at, field.stop, &number):
             verdict = decimal_on_grid(&number, grid, out)
+    elif field.form == ESCAPED and decimal_read_escaped(field.at, field.stop, &number):
+        verdict = decimal_on_grid(&number, grid, out)
     if verdict == NUMBER_FINE:
         return 0
     if verdict == NUMBER_OFF_GRID:
@@ -113,10 +115,21 @@ cdef inline int read_double(
     Frame* frame, const Fields* fields, int slot, bint signed, double* out
 ) noexcept:
     cdef const Field* field = &fields.slot[slot]
+    cdef unsigned char plain[NUMBER_LENGTH_MAX + 1]
+    cdef Text p = field.at
+    cdef Text stop = field.stop
     cdef Decimal number
-    if field.form == STRING or field.form == NUMBER:
-        if decimal_read(field.at, field.stop, &number) and (signed or not number.negative):
-            out[0] = decimal_as_double(&number)
-            if not isinf(out[0]):
-                return 0
+    cdef int length
+    if field.form == ESCAPED:
+        length = unescape(p, stop, plain, NUMBER_LENGTH_MAX)
+        p = stop = plain
+        if length > 0:
+            stop += length
+            plain[length] = 0
+    elif field.form != STRING and field.form != NUMBER:
+        stop = p
+    if stop > p and decimal_read(p, stop, &number) and (signed or not number.negative):
+        out[0] = decimal_as_double(&number, p)
+        if not isinf(out[0]):
+            return 0
     return fail(frame, FIELD_NO_NUMBER, slot, field.at, b"not a number of the right kind")

@@ -44,6 +44,8 @@ cdef enum:
     KEY_LAST_UPDATE_ID = 59
     SLOTS = 60
     KEY_LENGTH_MAX = 12
+    WORD_LENGTH_MAX = 64
+    NUMBER_LENGTH_MAX = 512  # of a number written with escapes; without, any length is read
     NO_SLOT = -1
 
 cdef enum Form:
@@ -128,10 +130,10 @@ cdef inline int slot_of(Text name, int64_t length, bint outer) noexcept nogil:
 
 
 cdef inline int unescape(Text p, Text stop, unsigned char* plain, int capacity) noexcept nogil:
-    r"""Copy a conforming string with each \u00XX as its byte and return its length.
+    r"""Copy a conforming string with each \u00XX and \/ as its byte and return its length.
 
-    Returns -1 when it is longer than the capacity or holds any other escape: no known key or word
-    is written so.
+    Any other escape becomes the byte 255, which no key, word or number holds. Returns -1 when the
+    string is longer than the capacity; what fits has been copied.
     """
     cdef int length = 0
     cdef int index
@@ -142,12 +144,17 @@ cdef inline int unescape(Text p, Text stop, unsigned char* plain, int capacity) 
         byte = p[0]
         p += 1
         if byte == 92:
-            if p[0] != 117 or p[1] != 48 or p[2] != 48:
-                return -1
-            byte = 0
-            for index in range(3, 5):
-                byte = 16 * byte + (p[index] - 48 if digit(p[index]) else (p[index] | 32) - 87)
-            p += 5
+            byte = p[0]
+            p += 1
+            if byte == 117:
+                byte = 0
+                for index in range(2, 4):
+                    byte = 16 * byte + (p[index] - 48 if digit(p[index]) else (p[index] | 32) - 87)
+                if p[0] != 48 or p[1] != 48:
+                    byte = 255
+                p += 4
+            elif byte != 47:
+                byte = 255
         plain[length] = byte
         length += 1
     return length
@@ -158,12 +165,29 @@ cdef inline int escaped_slot_of(Text name, Text stop, bint outer) noexcept nogil
     return slot_of(plain, unescape(name, stop, plain, KEY_LENGTH_MAX), outer)
 
 
-cdef inline bint is_text(const Field* field, const char* text, int64_t length) noexcept nogil:
+cdef inline bint is_escaped_text(
+    const Field* field, const char* text, int64_t length
+) noexcept nogil:
+    cdef unsigned char plain[WORD_LENGTH_MAX]
     return (
-        field.form == STRING
-        and field.stop - field.at == length
-        and memcmp(field.at, text, length) == 0
+        field.form == ESCAPED
+        and unescape(field.at, field.stop, plain, WORD_LENGTH_MAX) == length
+        and memcmp(plain, text, length) == 0
     )
+
+
+cdef inline bint is_text(const Field* field, const char* text, int64_t length) noexcept nogil:
+    """Tell whether a string is the text, in whatever notation."""
+    if field.form == STRING:
+        return field.stop - field.at == length and memcmp(field.at, text, length) == 0
+    return is_escaped_text(field, text, length)
+
+
+cdef inline bint decimal_read_escaped(Text p, Text stop, Decimal* number) noexcept nogil:
+    """Read a whole string that holds escapes as a number; False when it is none."""
+    cdef unsigned char plain[NUMBER_LENGTH_MAX]
+    cdef int length = unescape(p, stop, plain, NUMBER_LENGTH_MAX)
+    return length > 0 and decimal_read(plain, plain + length, number)
 
 
 cdef inline bint has_room(Scratch* side) noexcept nogil:
@@ -192,12 +216,16 @@ cdef inline Text scan_level_number(
     cdef Text stop = end
     cdef Verdict verdict = NUMBER_BAD
     cdef Decimal number
+    cdef bint escaped = False
     if end == NULL:
         return NULL
     if start[0] == 34:
         start += 1
         stop -= 1
-    if decimal_read(start, stop, &number):
+        escaped = scan.escaped
+    if (
+        decimal_read_escaped(start, stop, &number) if escaped else decimal_read(start, stop, &number)
+    ):
         verdict = decimal_on_grid(&number, grid, out)
     if verdict != NUMBER_FINE and side.verdict == NUMBER_FINE:
         side.verdict = verdict

@@ -386,9 +386,13 @@ cdef inline double decimal_parsed(const Decimal* number) noexcept:
     return PyOS_string_to_double(text, NULL, NULL)
 
 
-cdef inline double decimal_as_double(const Decimal* number) noexcept:
-    """Return the nearest double; infinite when too large. Digits past the 19th are left out."""
+cdef inline double decimal_as_double(const Decimal* number, Text p) noexcept:
+    """Return the double nearest to the number that was read at p; infinite when too large."""
+    cdef char* stop
     cdef double magnitude
+    if number.lost:
+        # What follows a number in its frame ends it, and a NUL the frame.
+        return PyOS_string_to_double(<const char*> p, &stop, NULL)
     if number.digits <= 9007199254740992 and -22 <= number.exponent <= 22:
         if number.exponent < 0:
             magnitude = <double> number.digits / EXACT[-number.exponent]

@@ -1,6 +1,5 @@
-"""The recordings: books equal to the recorded best quotes, and to another library's book."""
+"""The Binance recordings: books equal to the recorded best quotes and to json and two dicts."""
 
-import gzip
 import json
 from pathlib import Path
 
@@ -9,85 +8,153 @@ import pytest
 from hfengine.kernels import codec as kinds
 from hfengine.kernels.book import Book
 from hfengine.kernels.codec import BinanceCodec
+from tests.reference.recorded import DictBook, capture, frames, snapshots
 from tests.shared import RECORDINGS, needs_shared
 
 pytestmark = needs_shared
 
-USDM = RECORDINGS / "binance-usdm"
 GOLDEN = RECORDINGS / "binance-usdm-golden"
+EVERY = 50
+"""Diffs between two comparisons of whole books; the touch is compared after every diff."""
 
 
-def frames(path: Path) -> list[bytes]:
-    """Return the payloads of a recording, without the local time before each."""
-    lines = gzip.decompress(path.read_bytes()).splitlines()
-    return [line.split(b" ", 1)[1] for line in lines]
+class Recording:
+    """A recording's files, its grid, and what json, not the codec, counted in it.
+
+    Spot's quantities are finer than the step of the day: orders older than the step still rest.
+    """
+
+    def __init__(self, market: str, names: str, symbol: str, grid: str, counts: str) -> None:
+        self.market, self.symbol = market, symbol
+        self.names = names.split()
+        self.tick, self.step = grid.split()
+        pairs = (pair.split("=") for pair in counts.split())
+        self.counts = {kind: int(count) for kind, count in pairs}
+
+    def paths(self) -> list[Path]:
+        return [RECORDINGS / f"binance-{self.market}" / name for name in self.names]
+
+    def codec(self) -> BinanceCodec:
+        return BinanceCodec(self.symbol, Book(self.tick, self.step), self.market)
+
+    def dicts(self) -> DictBook:
+        return DictBook(round(1 / float(self.tick)), round(1 / float(self.step)))
+
+    def __repr__(self) -> str:
+        return f"{self.market}-{self.names[0]}"
 
 
-@pytest.mark.parametrize(
-    ("name", "symbol", "tick", "expected"),
-    [
-        # counted from the files with json, independently of the codec
-        (
-            "btcusdt_20240808.gz",
-            "BTCUSDT",
-            "0.10",
-            {"buffered": 6, "depth": 6545, "quote": 66089, "trade": 21313, "snapshot": 1},
-        ),
-        (
-            "ethusdt_20240808.gz",
-            "ETHUSDT",
-            "0.01",
-            {"buffered": 7, "depth": 6579, "quote": 53992, "trade": 14076, "snapshot": 1},
-        ),
-        (
-            "btcusdt_20230404.dat.gz",
-            "BTCUSDT",
-            "0.10",
-            {"depth": 4322, "quote": 6765, "trade": 2197, "mark": 99, "snapshot": 1},
-        ),
-    ],
-)
-def test_the_book_equals_the_recorded_quotes_after_every_diff(
-    name: str, symbol: str, tick: str, expected: dict[str, int]
-) -> None:
-    codec = BinanceCodec(symbol, Book(tick, "0.001"))
-    for payload in frames(USDM / name):
+USDM = [
+    Recording(
+        "usdm",
+        "btcusdt_20240808.gz",
+        "BTCUSDT",
+        "0.10 0.001",
+        "buffered=6 replayed=2 depth=6545 quote=66089 trade=21313 snapshot=1 mismatched=0",
+    ),
+    Recording(
+        "usdm",
+        "ethusdt_20240808.gz",
+        "ETHUSDT",
+        "0.01 0.001",
+        "buffered=7 replayed=2 depth=6579 quote=53992 trade=14076 snapshot=1 mismatched=0",
+    ),
+    Recording(
+        "usdm",
+        "btcusdt_20230404.dat.gz",
+        "BTCUSDT",
+        "0.10 0.001",
+        "depth=4322 quote=6765 trade=2197 mark=99 snapshot=1 mismatched=0",
+    ),
+]
+SPOT = [
+    Recording(
+        "spot",
+        "btcusdt_20240808.gz btcusdt_20240809.gz",
+        "BTCUSDT",
+        "0.01 0.000001",
+        "buffered=3 replayed=1 depth=6492 quote=73174 trade=19904 snapshot=1 mismatched=2",
+    ),
+    Recording(
+        "spot",
+        "ethusdt_20240808.gz ethusdt_20240809.gz",
+        "ETHUSDT",
+        "0.01 0.00001",
+        "buffered=2 depth=6468 quote=58758 trade=14515 snapshot=1 mismatched=0",
+    ),
+]
+COINM = [
+    Recording(
+        "coinm",
+        "btcusd_perp_20240808.gz btcusd_perp_20240809.gz",
+        "BTCUSD_PERP",
+        "0.1 1",
+        "buffered=25 replayed=2 depth=44770 quote=48355 trade=5235 snapshot=1 mismatched=0",
+    ),
+    Recording(
+        "coinm",
+        "ethusd_perp_20240808.gz ethusd_perp_20240809.gz",
+        "ETHUSD_PERP",
+        "0.01 1",
+        "buffered=24 replayed=2 depth=39131 quote=35563 trade=3595 snapshot=1 mismatched=0",
+    ),
+]
+
+
+@pytest.mark.parametrize("recording", [*USDM, *SPOT, *COINM], ids=repr)
+def test_the_book_equals_the_recorded_quotes_after_every_diff(recording: Recording) -> None:
+    """The two mismatches of spot BTC are the recording's own: README of the recordings."""
+    codec = recording.codec()
+    for payload in frames(*recording.paths()):
         assert codec.decode(payload) >= 0, codec.fault_detail
     codec.finish_checks()
-    assert (codec.checks_matched, codec.checks_mismatched) == (expected["depth"], 0)
-    counts = codec.counts
-    counts.pop("replayed")
-    assert {kind: count for kind, count in counts.items() if count} == expected
+    counts = {kind: count for kind, count in codec.counts.items() if count}
+    wanted = dict(recording.counts)
+    mismatched = wanted.pop("mismatched")
+    assert counts == wanted
+    checks = codec.checks_matched, codec.checks_mismatched
+    assert checks == (wanted["depth"] - mismatched, mismatched)
     assert codec.synced
     assert codec.book.dropped == 0
 
 
-def test_the_books_hold_what_json_and_two_dicts_hold() -> None:
-    codec = BinanceCodec("BTCUSDT", Book("0.10", "0.001"))
-    sides: dict[str, dict[str, str]] = {"b": {}, "a": {}}
-    started = False
-    for payload in frames(USDM / "btcusdt_20230404.dat.gz"):
-        codec.decode(payload)
-        frame = json.loads(payload)
-        if "lastUpdateId" in frame:
-            sides = {"b": dict(frame["bids"]), "a": dict(frame["asks"])}
+@pytest.mark.parametrize("recording", [*USDM, *SPOT, *COINM], ids=repr)
+def test_the_books_hold_what_json_and_two_dicts_hold(recording: Recording) -> None:
+    """Whole books every EVERY diffs and at the end, every diff between them applied."""
+    codec, dicts = recording.codec(), recording.dicts()
+    waiting, diffs, started = [], 0, False
+    for payload in frames(*recording.paths()):
+        kind = codec.decode(payload)
+        if b'"depthUpdate"' in payload:
+            diff = json.loads(payload)["data"]
+            if not started:
+                waiting.append(diff)
+                continue
+            assert kind == kinds.DEPTH
+            dicts.apply(diff)
+            diffs += 1
+            if diffs % EVERY:
+                continue
+        elif kind == kinds.SNAPSHOT:
+            whole = json.loads(payload)
+            dicts.load(whole["bids"], whole["asks"])
+            for diff in waiting:
+                if diff["u"] > whole["lastUpdateId"] - (recording.market != "spot"):
+                    dicts.apply(diff)
             started = True
-        elif started and frame["data"]["e"] == "depthUpdate":
-            for side, levels in sides.items():
-                levels.update(frame["data"][side])
-    for side, key in ((1, "b"), (-1, "a")):
-        wanted = {
-            round(float(price) * 10): round(float(quantity) * 1000)
-            for price, quantity in sides[key].items()
-            if float(quantity) > 0
-        }
-        assert dict(codec.book.levels(side, 10_000)) == wanted
+        else:
+            continue
+        for side in (1, -1):
+            assert dict(codec.book.levels(side, 10_000)) == dicts.levels(side)
+    assert diffs == recording.counts["depth"]
+    for side in (1, -1):
+        assert dict(codec.book.levels(side, 10_000)) == dicts.levels(side)
 
 
 def test_the_mark_stream_is_read() -> None:
-    codec = BinanceCodec("BTCUSDT", Book("0.10", "0.001"))
+    codec = USDM[2].codec()
     seen = 0
-    for payload in frames(USDM / "btcusdt_20230404.dat.gz"):
+    for payload in frames(*USDM[2].paths()):
         if codec.decode(payload) == kinds.MARK:
             frame = json.loads(payload)["data"]
             assert codec.mark_price == float(frame["p"])
@@ -118,12 +185,79 @@ def test_the_golden_book_of_another_library_is_reproduced() -> None:
     assert codec.book.levels(1, 97) == expected["bid"][:97]
 
 
-@pytest.mark.parametrize("folder", ["binance-spot", "binance-coinm"])
-def test_recordings_of_other_dialects_never_make_a_book(folder: str) -> None:
-    path = next(iter(sorted((RECORDINGS / folder).glob("btc*"))))
-    codec = BinanceCodec("BTCUSDT", Book("0.01", "0.00001"))
-    for payload in frames(path)[:20_000]:
-        if not payload.startswith(b'{"lastUpdateId"'):
-            assert codec.decode(payload) not in (kinds.DEPTH, kinds.BUFFERED, kinds.QUOTE)
+@pytest.mark.parametrize(
+    ("recording", "market"), [(SPOT[0], "usdm"), (USDM[2], "spot"), (COINM[0], "spot")], ids=repr
+)
+def test_recordings_of_another_market_never_make_a_book(recording: Recording, market: str) -> None:
+    codec = BinanceCodec(recording.symbol, Book(recording.tick, recording.step), market)
+    for payload in frames(recording.paths()[0])[:10_000]:
+        if b'"lastUpdateId"' not in payload:
+            assert codec.decode(payload) in (kinds.FOREIGN, kinds.TRADE)
     assert not codec.synced
     assert codec.book.is_empty
+    assert codec.counts["foreign"] > 1000
+
+
+def test_frames_of_another_exchange_are_foreign() -> None:
+    """Hyperliquid's; tardis' tables are no frames at all: CSV rows of another recorder."""
+    payloads = frames(RECORDINGS / "hyperliquid" / "btcusd_20250126.gz")
+    for market in kinds.MARKETS:
+        codec = BinanceCodec("BTC", Book("1", "0.00001"), market)
+        assert {codec.decode(payload) for payload in payloads} == {kinds.FOREIGN}
+    assert len(payloads) == 55
+    for path in sorted((RECORDINGS / "tardis-csv").glob("*.csv")):
+        codec = BinanceCodec("BTC", Book("1", "0.00001"))
+        rows = path.read_bytes().splitlines()
+        assert {codec.decode(row) for row in rows} == {kinds.MALFORMED}
+        assert len(rows) >= 10
+
+
+COINS = {"SUSHIUSDT": "0.001", "AKROUSDT": "0.00001", "KEEPUSDT": "0.0001", "CTKUSDT": "0.00001"}
+"""The finest prices in the books; CTK's tick is coarser, but some of its orders are older."""
+
+
+@pytest.mark.parametrize("symbol", COINS)
+def test_a_capture_of_four_symbols_makes_the_book_of_each(symbol: str) -> None:
+    """Its REST snapshots came after the first diffs, beside the socket."""
+    mine = [
+        payload
+        for payload in capture("BINANCE_FUTURES.ws.1.0.gz")
+        if b'"s":"%s"' % symbol.encode() in payload and b'"e":"kline"' not in payload
+    ]
+    whole = snapshots("BINANCE_FUTURES.http.0.0.gz")[symbol]
+    codec = BinanceCodec(symbol, Book(COINS[symbol], "1"))
+    dicts = DictBook(round(1 / float(COINS[symbol])), 1)
+    last = json.loads(whole)["lastUpdateId"]
+    dicts.load(json.loads(whole)["bids"], json.loads(whole)["asks"])
+    for payload in mine:
+        frame = json.loads(payload)["data"]
+        if frame["e"] == "depthUpdate" and frame["u"] >= last:
+            dicts.apply(frame)
+    diffs = [payload for payload in mine if b"depthUpdate" in payload]
+    before = sum(json.loads(payload)["data"]["U"] <= last for payload in diffs)
+    for payload in diffs[: before + 1]:
+        assert codec.decode(payload) == kinds.BUFFERED
+    assert codec.decode(whole) == kinds.SNAPSHOT, codec.fault_detail
+    done = set(diffs[: before + 1])
+    for payload in mine:
+        if payload not in done:
+            assert codec.decode(payload) in (kinds.DEPTH, kinds.QUOTE, kinds.TRADE)
+    for side in (1, -1):
+        assert dict(codec.book.levels(side, 10_000)) == dicts.levels(side)
+    codec.finish_checks()
+    assert codec.checks_mismatched == 0
+    assert codec.checks_matched > 20
+
+
+def test_a_frame_of_another_symbol_or_event_is_refused_by_name() -> None:
+    codec = BinanceCodec("SUSHIUSDT", Book("0.0010", "1"))
+    for payload in capture("BINANCE_FUTURES.ws.1.0.gz"):
+        code = codec.decode(payload)
+        if b'"e":"kline"' in payload:
+            assert code == kinds.FOREIGN
+        elif b'"s":"SUSHIUSDT"' not in payload:
+            assert code == kinds.WRONG_SYMBOL
+        else:
+            assert code in (kinds.BUFFERED, kinds.QUOTE, kinds.TRADE)
+    assert codec.counts["wrong_symbol"] > 100
+    assert codec.counts["foreign"] > 10

@@ -1,85 +1,24 @@
 """The compiled Bybit codec against json, Decimal and two dicts: same verdicts, same books."""
 
 import json
-import math
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hfengine.kernels.bybit_codec import FAULTS, KINDS
-from tests.reference.book import ReferenceBook
 from tests.reference.bybit_frames import (
     EMPTY,
     MARKED,
-    STEP,
-    TICK,
-    ReferenceBybit,
     delta,
     encode,
     fill,
-    fresh,
     snapshot,
-    state,
     ticker,
     touch,
     trades,
 )
-
-NAMES = {**KINDS, **FAULTS}
-
-
-def numbers(marks: tuple[float, ...]) -> list[float | None]:
-    """Return marks with nan as None, which equals itself."""
-    return [None if math.isnan(mark) else mark for mark in marks]
-
-
-class Twins:
-    """A codec and its reference, fed the same bytes."""
-
-    def __init__(self) -> None:
-        self.codec = fresh()
-        self.reference = ReferenceBybit("BTCUSDT", ReferenceBook(TICK, STEP))
-
-    def feed(self, payload: bytes) -> str:
-        """Decode with both and compare everything they know."""
-        codec, reference = self.codec, self.reference
-        before = state(codec)
-        result = NAMES[codec.decode(payload)]
-        assert result == reference.decode(payload), (payload, codec.fault_detail)
-        assert codec.fault_detail.startswith(result if result in FAULTS.values() else "")
-        assert bool(codec.fault_detail) is (result in FAULTS.values())
-        if result == "malformed" and codec.synced:
-            # a broken trade or ticker: the reference cannot tell, the codec may
-            assert state(codec) == before
-            assert any(topic in payload for topic in (b"publicTrade.", b"tickers.", b"\\u00"))
-            codec.desync()
-        book = reference.book
-        assert state(codec) == (reference.synced, book.update_id, book.levels(1), book.levels(-1))
-        assert state(codec) == EMPTY or codec.synced
-        self.compare()
-        return result
-
-    def compare(self) -> None:
-        codec, reference = self.codec, self.reference
-        assert codec.depth == reference.depth
-        bid, bid_steps, ask, ask_steps = reference.top()
-        assert codec.top_valid is (bid > 0 and ask > 0)
-        pairs = ((codec.top_bid, bid, 10), (codec.top_bid_quantity, bid_steps, 1000))
-        pairs += ((codec.top_ask, ask, 10), (codec.top_ask_quantity, ask_steps, 1000))
-        for read, units, scale in pairs:
-            assert read == units / scale if units else math.isnan(read)
-        fills = [codec.trade(index) for index in range(codec.trade_count)]
-        assert [(row[0], *row[3:]) for row in fills] == reference.trades
-        assert [row[1:3] for row in fills] == [(t[3] / 10, t[4] / 1000) for t in reference.trades]
-        assert codec.counts["off_market"] == reference.off_market
-        marks = (codec.mark_price, codec.index_price, codec.funding_rate, codec.next_funding_ms)
-        assert numbers(marks) == numbers(tuple(reference.marks))
-        control = (codec.control_success, codec.control_op)
-        control += (codec.control_request_id, codec.control_message)
-        assert control == reference.control
-
+from tests.reference.twins import BybitTwins as Twins
 
 BAD = ("-1", "0.00001", "x", "", "1e18", "1e300", "00", "9" * 30, "0.0")
 
@@ -222,10 +161,10 @@ def test_a_damaged_frame_is_judged_as_the_strict_reference_judges(
     twins = Twins()
     for frame in SYNC:
         twins.feed(frame)
-    before = state(twins.codec)
+    before = twins.state()
     result = twins.feed(payload)
     if result not in ("depth", "snapshot"):
-        assert state(twins.codec) in (before, EMPTY)
+        assert twins.state() in (before, EMPTY)
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -6,60 +6,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hfengine.kernels.book import Book
-from hfengine.kernels.codec import FAULTS, KINDS, BinanceCodec
-from tests.reference.binance_frames import diff, encode, mark, quote, snapshot, trade, wrap
-from tests.reference.book import ReferenceBook, ReferenceCodec
-
-NAMES = {**KINDS, **FAULTS}
-TICK, STEP = "0.10", "0.001"
-EMPTY = (False, 0, [], [])
-
-
-class Twins:
-    """A codec and its reference, fed the same bytes."""
-
-    def __init__(self) -> None:
-        self.codec = BinanceCodec("BTCUSDT", Book(TICK, STEP))
-        self.reference = ReferenceCodec("BTCUSDT", ReferenceBook(TICK, STEP))
-
-    def state(self) -> tuple[object, ...]:
-        book = self.codec.book
-        return self.codec.synced, book.update_id, book.levels(1, 9999), book.levels(-1, 9999)
-
-    def quote(self) -> tuple[int, ...]:
-        codec = self.codec
-        bid = (codec.quote_bid_ticks, codec.quote_bid_steps)
-        return (codec.quote_update_id, *bid, codec.quote_ask_ticks, codec.quote_ask_steps)
-
-    def trade(self) -> tuple[int, ...]:
-        codec = self.codec
-        return codec.trade_id, codec.trade_ticks, codec.trade_steps, codec.trade_side
-
-    def feed(self, payload: bytes) -> str:
-        """Decode with both and compare everything they know."""
-        before = self.state()
-        result = NAMES[self.codec.decode(payload)]
-        assert result == self.reference.decode(payload), (payload, self.codec.fault_detail)
-        if result == "malformed" and self.codec.synced:
-            # a broken quote, trade or mark: the reference cannot tell, the codec may
-            assert self.state() == before
-            assert any(event in payload for event in (b"bookTicker", b"rade", b"markPrice"))
-            self.reference.synced = self.reference.chained = False
-            self.codec.desync()
-        book = self.reference.book
-        assert self.state() == (
-            self.reference.synced,
-            book.update_id,
-            book.levels(1),
-            book.levels(-1),
-        )
-        assert self.state() == EMPTY or self.codec.synced
-        assert self.codec.buffered == len(self.reference.kept)
-        assert self.quote() == self.reference.quote
-        assert self.trade() == self.reference.trade
-        return result
-
+from tests.reference.binance_frames import EMPTY, diff, encode, mark, quote, snapshot, trade, wrap
+from tests.reference.twins import BinanceTwins as Twins
 
 BAD = ("-1", "0.00001", "x", "", "1e18", "1e300", "00", "9" * 30, "0.0")
 

@@ -1,4 +1,4 @@
-"""Binance USDⓈ-M frames written from numbers, and codecs fed with them."""
+"""Binance frames written from numbers, of the futures and of spot, and codecs fed with them."""
 
 import json
 from collections.abc import Sequence
@@ -30,6 +30,24 @@ def diff(first: int, last: int, previous: int, bids: Levels = (), asks: Levels =
         "b": [list(level) for level in bids],
         "a": [list(level) for level in asks],
     }
+
+
+def spot_diff(first: int, last: int, bids: Levels = (), asks: Levels = ()) -> dict:
+    frame = diff(first, last, 0, bids, asks)
+    del frame["T"], frame["pu"]
+    return frame
+
+
+def spot_quote(
+    update_id: int, bid: str = "100.0", bid_qty: str = "1", ask: str = "100.1", ask_qty: str = "2"
+) -> dict:
+    return {"u": update_id, "s": "BTCUSDT", "b": bid, "B": bid_qty, "a": ask, "A": ask_qty}
+
+
+def spot_snapshot(last: int, bids: Levels = (), asks: Levels = ()) -> dict:
+    frame = snapshot(last, bids, asks)
+    del frame["E"], frame["T"]
+    return frame
 
 
 def snapshot(last: int, bids: Levels = (), asks: Levels = ()) -> dict:
@@ -92,8 +110,8 @@ EMPTY = (False, 0, [], [])
 """The state of a codec that lost its book."""
 
 
-def fresh() -> BinanceCodec:
-    return BinanceCodec("BTCUSDT", Book("0.10", "0.001"))
+def fresh(market: str = "usdm") -> BinanceCodec:
+    return BinanceCodec("BTCUSDT", Book("0.10", "0.001"), market)
 
 
 def synced() -> BinanceCodec:

@@ -1,4 +1,4 @@
-"""The book as two dicts, the Binance USDⓈ-M codec as json and Decimal: slow, short, strict."""
+"""The book as two dicts, the Binance codec as json and Decimal: slow, short, strict."""
 
 import json
 import math
@@ -17,6 +17,10 @@ REQUIRED = {
     "mark": (*STAMPED, "p", "i", "r"),
     "snapshot": ("lastUpdateId", "bids", "asks"),
 }
+SPOT_REQUIRED = REQUIRED | {
+    "depth": ("e", "E", "s", "U", "u", "b", "a"),
+    "quote": ("s", "u", "b", "B", "a", "A"),
+}
 EVENTS = {
     "depthUpdate": "depth",
     "bookTicker": "quote",
@@ -24,6 +28,7 @@ EVENTS = {
     "aggTrade": "trade",
     "markPriceUpdate": "mark",
 }
+SPOT_EVENTS = {"depthUpdate": "depth", "trade": "trade", "aggTrade": "trade"}
 
 
 class ReferenceBook:
@@ -164,12 +169,15 @@ def integer(text: object) -> int:
 class ReferenceCodec:
     """The same rules as the compiled codec, and the same names of results."""
 
-    def __init__(self, symbol: str, book: ReferenceBook) -> None:
-        self.symbol, self.book = symbol, book
+    def __init__(self, symbol: str, book: ReferenceBook, market: str = "usdm") -> None:
+        self.symbol, self.book, self.spot = symbol, book, market == "spot"
+        self.required = SPOT_REQUIRED if self.spot else REQUIRED
+        self.events = SPOT_EVENTS if self.spot else EVENTS
         self.synced = self.chained = False
         self.kept: list[dict[str, Any]] = []
         self.quote: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
         self.trade: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self.marks: tuple[float, ...] = (math.nan, math.nan, math.nan, 0)
 
     def decode(self, payload: bytes) -> str:
         self.kind = ""
@@ -199,7 +207,7 @@ class ReferenceCodec:
         self.kind = self.kind_of(frame)
         if self.kind == "ignored":
             return "ignored"
-        if self.kind == "other" or any(key not in frame for key in REQUIRED[self.kind]):
+        if self.kind == "other" or any(key not in frame for key in self.required[self.kind]):
             raise RefusedError("foreign")
         if self.kind == "trade" and ("t" if frame["e"] == "trade" else "a") not in frame:
             raise RefusedError("foreign")
@@ -215,10 +223,13 @@ class ReferenceCodec:
         if "e" in frame:
             event = frame["e"]
             known = isinstance(event, str) and not isinstance(event, Bare)
-            return EVENTS.get(event, "other") if known else "other"
+            return self.events.get(event, "other") if known else "other"
         if "lastUpdateId" in frame:
             return "snapshot"
-        return "ignored" if "result" in frame and "id" in frame else "other"
+        if "result" in frame and "id" in frame:
+            return "ignored"
+        bare_quote = self.spot and all(key in frame for key in self.required["quote"])
+        return "quote" if bare_quote else "other"
 
     def sides(self, frame: dict[str, Any], bids: str, asks: str) -> dict[int, list[Any]]:
         if {"b", "bids"} <= set(frame) or {"a", "asks"} <= set(frame):
@@ -245,7 +256,13 @@ class ReferenceCodec:
 
     def depth_frame(self, frame: dict[str, Any]) -> str:
         sides = self.sides(frame, "b", "a")
-        ids = [integer(frame[key]) for key in ("U", "u", "pu", "E", "T")]
+        if self.spot:
+            ids = [integer(frame[key]) for key in ("U", "u", "E")]
+            if "pu" in frame:
+                raise RefusedError("foreign")
+            ids.insert(2, ids[0] - 1)
+        else:
+            ids = [integer(frame[key]) for key in ("U", "u", "pu", "E", "T")]
         if ids[0] > ids[1] or ids[2] > ids[1]:
             raise RefusedError("bad_number")
         diff = {"ids": ids[:3], "sides": sides}
@@ -268,7 +285,7 @@ class ReferenceCodec:
     def follow(self, diff: dict[str, Any]) -> str:
         first, last, previous = diff["ids"]
         known = self.book.update_id
-        if last < known or (self.chained and last == known):
+        if last < known or (last == known and (self.chained or self.spot)):
             return "stale"
         spans = first <= known <= last
         if previous != known and (self.chained or not spans):
@@ -306,8 +323,9 @@ class ReferenceCodec:
         bid_steps = units(frame["B"], self.book.step)
         ask = units(frame["a"], self.book.tick)
         ask_steps = units(frame["A"], self.book.step)
-        integer(frame["E"])
-        integer(frame["T"])
+        if not self.spot:
+            integer(frame["E"])
+            integer(frame["T"])
         if (not bid and bid_steps) or (not ask and ask_steps):
             raise RefusedError("bad_number")
         if ask and bid >= ask:
@@ -337,7 +355,8 @@ class ReferenceCodec:
         if any(math.isinf(float(price)) for price in (mark, index, rate)):
             raise RefusedError("bad_number")
         integer(frame["E"])
-        integer(frame["T"])
-        if mark <= 0 or mark.is_signed() or index.is_signed():
+        next_ms = integer(frame["T"])
+        if float(mark) <= 0 or mark.is_signed() or index.is_signed():
             raise RefusedError("bad_number")
+        self.marks = (float(mark), float(index), float(rate), next_ms)
         return "mark"

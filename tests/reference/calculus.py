@@ -1,10 +1,12 @@
-"""The local polynomial by numpy's lstsq on a Legendre basis, over the observations kept."""
+"""The local polynomial by least squares on a Legendre basis, in extended precision."""
 
 import math
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
+
+from tests.reference.least_squares import back_substituted, orthogonal
 
 DEGREE_MAX = 4
 RANK_MIN = 1e-10
@@ -29,7 +31,7 @@ class Calculus:
         self.kept: list[tuple[int, float]] = []
         self.updates = 0
 
-    def update(self, at_ns: int, price: float) -> None:
+    def update(self, at_ns: int, price: float, *, fit: bool = True) -> None:
         if self.kept and abs(at_ns - self.kept[-1][0]) > self.gap_max_s * 1e9:
             self.kept, self.updates = [], 0
         if self.kept:
@@ -42,7 +44,8 @@ class Calculus:
         self.kept.append((at_ns, math.log(price)))
         self.kept = [one for one in self.kept if at_ns - one[0] <= self.window_ns][-self.samples :]
         self.updates += 1
-        self.fit()
+        if fit:
+            self.fit()
 
     def fit(self) -> None:
         """Fit; `reach` is, for each derivative, the most a unit of log price can change it."""
@@ -54,32 +57,47 @@ class Calculus:
         if count < 3:
             return
         newest_ns, newest = self.kept[-1]
-        ages = np.array([float(at_ns - newest_ns) for at_ns, _ in self.kept])
-        span_ns = -float(ages[0])
+        ages = np.array([at_ns - newest_ns for at_ns, _ in self.kept], dtype=np.longdouble)
+        span_ns = -ages[0]
         x = ages / span_ns
-        y = np.array([level - newest for _, level in self.kept])
-        triangle = np.linalg.qr(np.vander(x, min(DEGREE_MAX, count - 2) + 1, increasing=True)).R
-        norms = np.diag(triangle) ** 2 / count
+        y = np.array([level - newest for _, level in self.kept], dtype=np.longdouble)
+        powers = np.vander(x, min(DEGREE_MAX, count - 2) + 1, increasing=True)
+        norms = self.norms(powers) / count
         self.degree = (
             int(np.argmax(norms <= RANK_MIN)) - 1 if np.any(norms <= RANK_MIN) else (norms.size - 1)
         )
-        self.margin = float(np.min(np.abs(np.log(norms / RANK_MIN))))
+        self.margin = float(np.min(np.abs(np.log(np.maximum(norms, 1e-300) / RANK_MIN))))
         basis = legendre.legvander(2 * x + 1, self.degree)
-        coefficients = np.linalg.lstsq(basis, y, rcond=None)[0]
+        q, r = orthogonal(basis)
+        inverse = back_substituted(r, q.T)
+        coefficients = inverse @ y
         rest = y - basis @ coefficients
-        inverse = np.linalg.pinv(basis)
-        rows = self.at_newest(basis.shape[1], span_ns * 1e-9) @ inverse
-        self.fitted = self.at_newest(basis.shape[1], span_ns * 1e-9) @ coefficients
+        at_newest = self.at_newest(basis.shape[1], float(span_ns) * 1e-9)
+        rows = at_newest @ inverse
+        self.fitted = (at_newest @ coefficients).astype(np.float64)
         self.fitted[0] += newest
-        self.reach = np.abs(rows).sum(axis=1)
+        self.reach = np.abs(rows).sum(axis=1).astype(np.float64)
         self.largest = float(np.abs(y).max())
         freedom = count - 1 - self.degree
         self.sigma = math.sqrt(float(rest @ rest) / freedom)
-        self.velocity_sigma = self.sigma * float(np.linalg.norm(rows[1]))
+        self.velocity_sigma = self.sigma * math.sqrt(float(rows[1] @ rows[1]))
         if self.velocity_sigma > 0:
             self.t_statistic = min(abs(float(self.fitted[1])) / self.velocity_sigma, 1e9)
         if self.degree and self.updates >= self.warmup:
             self.confidence = student_within(self.t_statistic, freedom)
+
+    @staticmethod
+    def norms(powers: NDArray[np.longdouble]) -> NDArray[np.float64]:
+        """Squared norm of what each power adds to the ones before; zero once nothing is added."""
+        found = np.zeros(powers.shape[1])
+        for k in range(powers.shape[1]):
+            left = powers[:, k].copy()
+            for _ in range(2 if k else 0):
+                left -= orthogonal(powers[:, :k])[0] @ (orthogonal(powers[:, :k])[0].T @ left)
+            found[k] = float(left @ left)
+            if found[k] <= RANK_MIN * powers.shape[0]:
+                break
+        return found
 
     @staticmethod
     def at_newest(size: int, span_s: float) -> NDArray[np.float64]:

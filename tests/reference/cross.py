@@ -1,4 +1,7 @@
-"""Lead and lag of a pair in numpy: every price kept, returns on the grid, sums at every lag."""
+"""Lead and lag of a pair in numpy: every price kept, returns on the grid, sums at every lag.
+
+Returns are differences of near doubles and exact; their sums are taken in extended precision.
+"""
 
 import math
 
@@ -44,20 +47,25 @@ class Cross:
         ends = start_ns + np.arange(1, cells + 1) * self.step_ns
         samples = {}
         for name, leg in self.legs.items():
-            at, levels = np.array([at for at, _ in leg]), np.array([level for _, level in leg])
+            at, levels = (
+                np.array([at for at, _ in leg]),
+                np.array([level for _, level in leg], dtype=np.longdouble),
+            )
             samples[name] = levels[np.searchsorted(at, ends, side="left") - 1]
         moves = {name: np.diff(one) for name, one in samples.items()}
         self.steps = int(cells - 1)
-        keep = 0.5 ** (self.step_ns * 1e-9 / self.half_life_s)
+        keep = np.longdouble(0.5) ** (np.longdouble(self.step_ns) / 10**9 / self.half_life_s)
         weights = keep ** np.arange(self.steps)[::-1]
         self.products, self.scores = {}, {}
         for lag in range(-self.lags, self.lags + 1):
             product = self.late(moves["a"], max(lag, 0)) * self.late(moves["b"], max(-lag, 0))
-            self.products[lag] = float(weights @ product)
+            self.products[lag] = weights @ product
             square = float(weights**2 @ product**2)
-            self.scores[lag] = self.products[lag] / math.sqrt(square) if square > 1e-280 else 0.0
-        squares = {name: float(weights @ one**2) for name, one in moves.items()}
-        self.norm = math.sqrt(squares["a"] * squares["b"])
+            self.scores[lag] = (
+                float(self.products[lag]) / math.sqrt(square) if square > 1e-280 else 0.0
+            )
+        squares = {name: weights @ one**2 for name, one in moves.items()}
+        self.norm = float(np.sqrt(squares["a"] * squares["b"]))
         order = sorted((lag for lag in self.products if lag), key=lambda lag: (abs(lag), -lag))
         self.lag = max(order, key=lambda lag: abs(self.products[lag]))
         best = sorted((abs(self.products[lag]) for lag in order), reverse=True)
@@ -68,14 +76,15 @@ class Cross:
         leader, follower = ("a", "b") if self.lag > 0 else ("b", "a")
         size = abs(self.lag)
         self.correlation = float(np.clip(self.products[self.lag] / self.norm, -1, 1))
-        self.beta = self.products[self.lag] / squares[leader]
+        self.beta = float(self.products[self.lag] / squares[leader])
         past = self.late(moves[leader], size)
         past_weights = weights
-        self.divergence = float(weights @ moves[follower] - self.beta * (past_weights @ past))
+        own, told = weights @ moves[follower], self.beta * (past_weights @ past)
+        self.divergence = float(own - told)
         share = (self.at_ns - start_ns - cells * self.step_ns) / self.step_ns
         recent = np.concatenate([np.zeros(size), moves[leader]])[-size:]
         open_move = self.legs[leader][-1][1] - samples[leader][-1]
-        self.value = self.beta * (open_move + recent[1:].sum() + (1 - share) * recent[0])
+        self.value = self.beta * float(open_move + recent[1:].sum() + (1 - share) * recent[0])
         if self.steps >= self.warmup:
             tail = math.erfc(abs(self.scores[self.lag]) / math.sqrt(2))
             self.confidence = (1 - tail) ** (2 * self.lags)

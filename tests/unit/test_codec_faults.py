@@ -33,7 +33,19 @@ def codec() -> BinanceCodec:
 
 @pytest.mark.parametrize(
     "text",
-    ["0.1", "1e-5", "123456789012345678.25", "28147.273734130000000000000", "1E+22", "9e-310"],
+    [
+        "0.1",
+        "1e-5",
+        "123456789012345678.25",
+        "28147.273734130000000000000",
+        "1E+22",
+        "9e-310",
+        "9007199254740993",
+        "9007199254740993.0000000000000000001",  # past halfway between two doubles
+        "0.0000000000000000000000000000012345678901234567890123456789",
+        "123456789012345678901234567890e-10",
+        "4.9406564584124654e-324",
+    ],
 )
 def test_floats_are_the_nearest_doubles(codec: BinanceCodec, text: str) -> None:
     assert codec.decode(encode(mark(text, "0", "0"))) == kinds.MARK
@@ -315,6 +327,39 @@ def test_an_escaped_key_is_the_key(codec: BinanceCodec, key: bytes) -> None:
 def test_an_escaped_key_may_be_unknown(codec: BinanceCodec, key: bytes) -> None:
     payload = encode(diff(1011, 1020, 1010))[:-1] + b',"' + key + b'":1}'
     assert codec.decode(payload) == kinds.DEPTH
+
+
+def test_escapes_inside_words_and_numbers_are_read(codec: BinanceCodec) -> None:
+    def escaped(payload: bytes, *words: bytes) -> bytes:
+        for word in words:
+            assert word in payload
+            payload = payload.replace(word, b"\\u%04X" % word[0] + word[1:])
+        return payload
+
+    frame = wrap(diff(1011, 1020, 1010, [("99.7", "7.125")]))
+    words = (b"data", b"depthUpdate", b"BTCUSDT", b"99.7", b"7.125")
+    assert codec.decode(escaped(frame, *words)) == kinds.DEPTH, codec.fault_detail
+    assert codec.book.quantity_at(1, 997) == 7125
+    frame = escaped(encode(quote(1021, "99.7")), b"bookTicker", b"99.7", b"BTC")
+    assert codec.decode(frame) == kinds.QUOTE, codec.fault_detail
+    assert codec.quote_bid_ticks == 997
+    frame = escaped(encode(trade(5, "100.1", "2")), b"trade", b"MARKET", b"100.1")
+    assert codec.decode(frame) == kinds.TRADE, codec.fault_detail
+    assert (codec.trade_ticks, codec.counts["off_market"]) == (1001, 0)
+    frame = escaped(encode(mark("28147.25", "28159.5", "-0.25")), b"markPrice", b"28147.", b"-0.25")
+    assert codec.decode(frame) == kinds.MARK, codec.fault_detail
+    assert (codec.mark_price, codec.funding_rate) == (28147.25, -0.25)
+    for wrong in (b"BTCUSDT", b"depthUpdate"):
+        other = encode(diff(1021, 1030, 1020)).replace(wrong, b"\\u0058" + wrong[1:])
+        assert codec.decode(other) in (kinds.WRONG_SYMBOL, kinds.FOREIGN)
+
+
+@pytest.mark.parametrize("text", ["1\\u002", "1\\n", "\\u0041", "\\u00e9", "1\\/2", "\\u0131"])
+def test_escapes_that_make_no_number_are_refused(codec: BinanceCodec, text: str) -> None:
+    payload = encode(diff(1011, 1020, 1010, [("@", "1")])).replace(b"@", text.encode())
+    unfinished = text == "1\\u002"
+    assert codec.decode(payload) == (kinds.MALFORMED if unfinished else kinds.BAD_NUMBER)
+    assert state(codec) == EMPTY
 
 
 FRAMES = {
