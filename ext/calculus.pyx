@@ -5,8 +5,13 @@ Least squares of degree 4 over the kept observations, all of equal weight: at th
 the fit already leans on the newest points, so a decay would only shorten the window and raise the
 variance. Time is scaled to -1..0 and the polynomial is built from the orthogonal polynomials of
 the very points (Forsythe, "Generation and Use of Orthogonal Polynomials for Data-Fitting with a
-Digital Computer", J. SIAM 5(2), 1957), so no normal equations are formed, nothing is carried from
-one fit to the next, and a degree the points cannot bear is left out.
+Digital Computer", J. SIAM 5(2), 1957), so no normal equations are formed and a degree the points
+cannot bear is left out.
+
+Most observations only replace the newest point. The fit of all the others is kept and the newest
+is joined to it in a fixed number of operations, by the rank-one update of least squares (Sherman
+and Morrison, Annals of Mathematical Statistics 21(1), 1950; Plackett, Biometrika 37, 1950). When a
+point settles, once a spacing at most, the others are fitted anew: nothing accumulates.
 """
 
 from libc.math cimport M_PI, atan, fabs, isfinite, log, sqrt
@@ -17,6 +22,8 @@ cdef int DEGREE_MAX = 4
 # A degree that adds less than this mean square on -1..0 is not told from rounding.
 cdef double RANK_MIN = 1e-10
 cdef double T_MAX = 1e9
+# A newest point that outweighs the others by more than this is fitted with them from scratch.
+cdef double LEVERAGE_MAX = 100.0
 
 
 cdef double probability_within(double t, int freedom) noexcept nogil:
@@ -112,6 +119,7 @@ cdef class Calculus:
     cdef void clear(self) noexcept nogil:
         self._updates = 0
         self._first = self._end = 0
+        self._stale = True
         self.forget_fit()
 
     cdef void forget_fit(self) noexcept nogil:
@@ -137,19 +145,22 @@ cdef class Calculus:
 
     cdef int step(self, int64_t at_ns, double price) noexcept nogil:
         """Do update() in C; return -1 and leave the state alone when the price is refused."""
-        cdef int64_t step_ns
         if not (isfinite(price) and price > 0.0):
             return -1
+        self.step_log(at_ns, log(price))
+        return 0
+
+    cdef void step_log(self, int64_t at_ns, double log_price) noexcept nogil:
+        cdef int64_t step_ns
         if self._updates:
             step_ns = at_ns - self._at_ns[self._end - 1]
             if fabs(<double>step_ns) > self.gap_max_s * 1e9:
                 self.clear()
             elif step_ns < 0:
                 at_ns = self._at_ns[self._end - 1]
-        self.keep(at_ns, log(price))
+        self.keep(at_ns, log_price)
         self._updates += 1
         self.fit()
-        return 0
 
     cdef void keep(self, int64_t at_ns, double log_price) noexcept nogil:
         """Put an observation last; it replaces one at its instant or too near the one before."""
@@ -160,8 +171,10 @@ cdef class Calculus:
             or (live > 1 and self._at_ns[last] - self._at_ns[last - 1] < self._spacing_ns)
         ):
             self._end = last
-        elif live == self.samples:
-            self._first += 1
+        else:
+            self._stale = True
+            if live == self.samples:
+                self._first += 1
         if self._end == CELLS:
             live = self._end - self._first
             memmove(&self._at_ns[0], &self._at_ns[self._first], live * sizeof(int64_t))
@@ -173,9 +186,111 @@ cdef class Calculus:
         self._end += 1
         while at_ns - self._at_ns[self._first] > self._window_ns:
             self._first += 1
+            self._stale = True
 
     cdef void fit(self) noexcept nogil:
-        """Fit the kept observations; leave zeros when there are fewer than three.
+        """Fit the kept observations; leave zeros when there are fewer than three."""
+        self.forget_fit()
+        if self._end - self._first < 3:
+            return
+        if self._stale:
+            self.settle()
+            self._stale = False
+        if not (self._settled.usable and self.join_newest()):
+            self.fit_all()
+
+    cdef void settle(self) noexcept nogil:
+        """Fit all points but the newest with full degree, if they bear it."""
+        cdef double[SAMPLES_MAX] x
+        cdef double[SAMPLES_MAX] older
+        cdef double[SAMPLES_MAX] now
+        cdef double[SAMPLES_MAX] rest
+        cdef Products with_p
+        cdef Settled* settled = &self._settled
+        cdef int last = self._end - 1
+        cdef int live = last - self._first
+        cdef int j, k
+        settled.usable = False
+        if live < DEGREE_MAX + 1:
+            return
+        settled.span_ns = 1e9 * self.scale(last, x, rest, &with_p)
+        settled.last_ns = self._at_ns[last - 1]
+        settled.last_log = self._log_price[last - 1]
+        for j in range((live + 3) & ~3):
+            older[j] = 0.0
+            now[j] = 1.0 if j < live else 0.0
+        settled.norm[0] = live
+        for k in range(DERIVATIVES):
+            settled.coefficient[k] = with_p.rest / settled.norm[k]
+            settled.shift[k] = with_p.x / settled.norm[k]
+            settled.ratio[k] = settled.norm[k] / settled.norm[k - 1] if k else 0.0
+            raise_degree(
+                x, older, now, rest, live, settled.coefficient[k], settled.shift[k],
+                settled.ratio[k], &with_p,
+            )
+            if k < DEGREE_MAX:
+                settled.norm[k + 1] = with_p.itself
+                if with_p.itself <= RANK_MIN * live:
+                    return
+        settled.square = 0.0
+        for j in range(live):
+            settled.square += rest[j] * rest[j]
+        settled.usable = True
+
+    cdef bint join_newest(self) noexcept nogil:
+        """Join the newest point to the settled fit; return False where that loses digits.
+
+        With p its polynomials, D their norms, e what the settled fit misses at the newest point
+        and L = p' D^-1 p: coefficients gain D^-1 p e / (1 + L), the residual square e^2 / (1 + L).
+        """
+        cdef Settled* settled = &self._settled
+        cdef double[DERIVATIVES][DERIVATIVES] at
+        cdef double x = <double>(self._at_ns[self._end - 1] - settled.last_ns) / settled.span_ns
+        cdef double shrink = 1.0 / ((1.0 + x) * (1.0 + x))
+        cdef double least = RANK_MIN * (self._end - self._first)
+        cdef double miss = self._log_price[self._end - 1] - settled.last_log
+        cdef double leverage = 0.0
+        cdef double spread = 0.0
+        cdef double mixed = 0.0
+        cdef double scale = 1.0
+        cdef double gain
+        cdef int j, k
+        for j in range(DERIVATIVES):
+            at[0][j] = 0.0
+        at[0][0] = 1.0
+        for k in range(DERIVATIVES):
+            # On -1..0 of all points a norm is at least this; else the degree is in doubt.
+            if settled.norm[k] * scale <= least:
+                return False
+            scale *= shrink
+            miss -= settled.coefficient[k] * at[k][0]
+            leverage += at[k][0] * at[k][0] / settled.norm[k]
+            mixed += at[k][0] * at[k][1] / settled.norm[k]
+            spread += at[k][1] * at[k][1] / settled.norm[k]
+            if k < DEGREE_MAX:
+                for j in range(DERIVATIVES):
+                    at[k + 1][j] = (x - settled.shift[k]) * at[k][j]
+                    if j:
+                        at[k + 1][j] += j * at[k][j - 1]
+                    if k:
+                        at[k + 1][j] -= settled.ratio[k] * at[k - 1][j]
+        if leverage > LEVERAGE_MAX:
+            return False
+        gain = miss / (1.0 + leverage)
+        for k in range(DERIVATIVES):
+            scale = settled.coefficient[k] + gain * at[k][0] / settled.norm[k]
+            for j in range(DERIVATIVES):
+                self._fitted[j] += scale * at[k][j]
+        self._degree = DEGREE_MAX
+        self._fitted[0] += settled.last_log - self._log_price[self._end - 1]
+        self.unscale(
+            settled.square + miss * gain, settled.span_ns * 1e-9,
+            spread - mixed * mixed / (1.0 + leverage),
+        )
+        return True
+
+    cdef void fit_all(self) noexcept nogil:
+        """Fit every kept observation from scratch.
 
         p(k+1) = (x - a) p(k) - b p(k-1) with a = <x p, p> / <p, p> and b the ratio of two norms.
         The residual is reduced degree by degree, so each coefficient is taken from what is left.
@@ -194,11 +309,9 @@ cdef class Calculus:
         cdef double norm = live
         cdef double norm_older = 1.0
         cdef double spread = 0.0
+        cdef double square = 0.0
         cdef int j, k
-        self.forget_fit()
-        if live < 3:
-            return
-        span_s = self.scale(x, rest, &with_p)
+        span_s = self.scale(self._end, x, rest, &with_p)
         for j in range((live + 3) & ~3):
             older[j] = 0.0
             now[j] = 1.0 if j < live else 0.0
@@ -219,16 +332,19 @@ cdef class Calculus:
             if norm <= RANK_MIN * live:
                 break
             raise_at_newest(at_older, at_now, shift, ratio)
-        self.unscale(rest, span_s, spread)
+        for j in range(live):
+            square += rest[j] * rest[j]
+        self.unscale(square, span_s, spread)
 
-    cdef double scale(self, double* x, double* rest, Products* with_one) noexcept nogil:
-        """Fill x with the times on -1..0 and rest with log prices less the newest; return the span.
+    cdef double scale(self, int end, double* x, double* rest, Products* with_one) noexcept nogil:
+        """Fill x with times on -1..0 and rest with log prices less the last; return the span in s.
 
-        The sums are those with p(0) = 1; cells up to the next multiple of four are zero.
+        Over the points before end. The sums are those with p(0) = 1; cells up to the next multiple
+        of four are zero.
         """
-        cdef int live = self._end - self._first
-        cdef int64_t newest_ns = self._at_ns[self._end - 1]
-        cdef double newest = self._log_price[self._end - 1]
+        cdef int live = end - self._first
+        cdef int64_t newest_ns = self._at_ns[end - 1]
+        cdef double newest = self._log_price[end - 1]
         cdef double span_ns = <double>(newest_ns - self._at_ns[self._first])
         cdef double per_ns = 1.0 / span_ns
         cdef int i
@@ -242,14 +358,14 @@ cdef class Calculus:
             x[i] = rest[i] = 0.0
         return span_ns * 1e-9
 
-    cdef void unscale(self, double* rest, double span_s, double spread) noexcept nogil:
-        """Turn the fit on -1..0 into log price and seconds, with its standard errors."""
+    cdef void unscale(self, double square, double span_s, double spread) noexcept nogil:
+        """Turn the fit on -1..0 into log price and seconds, with its standard errors.
+
+        square is the residuals' sum of squares, spread the velocity's variance per residual one.
+        """
         cdef int live = self._end - self._first
-        cdef double square = 0.0
         cdef double per = 1.0
         cdef int i
-        for i in range(live):
-            square += rest[i] * rest[i]
         self._sigma = sqrt(square / (live - 1 - self._degree))
         self._velocity_sigma = self._sigma * sqrt(spread) / span_s
         self._fitted[0] += self._log_price[self._end - 1]

@@ -51,6 +51,7 @@ cdef class Cross:
         self._start_ns = self._at_ns = self._cell = 0
         self._steps = self._updates = 0
         self._lag = 0
+        self._sure = 0.0
         memset(&self._a, 0, sizeof(Leg))
         memset(&self._b, 0, sizeof(Leg))
         memset(&self._products[0], 0, PRODUCTS * sizeof(double))
@@ -84,10 +85,14 @@ cdef class Cross:
         return self.step(&self._b, at_ns, price)
 
     cdef int step(self, Leg* leg, int64_t at_ns, double price) noexcept nogil:
-        cdef int64_t cell
-        cdef double gap_ns = self.gap_max_s * 1e9
         if not (isfinite(price) and price > 0.0):
             return -1
+        self.step_log(leg, at_ns, log(price))
+        return 0
+
+    cdef void step_log(self, Leg* leg, int64_t at_ns, double log_price) noexcept nogil:
+        cdef int64_t cell
+        cdef double gap_ns = self.gap_max_s * 1e9
         if self._updates == 0 or fabs(<double>(at_ns - self._at_ns)) > gap_ns or (
             self._a.seen and <double>(at_ns - self._a.at_ns) > gap_ns
         ) or (self._b.seen and <double>(at_ns - self._b.at_ns) > gap_ns):
@@ -101,13 +106,12 @@ cdef class Cross:
                 cell = (self._at_ns - self._start_ns) // self._step_ns
                 self.close(cell - self._cell)
                 self._cell = cell
-        leg.newest = log(price)
+        leg.newest = log_price
         leg.at_ns = self._at_ns
         if not leg.seen:
             leg.seen = True
             self._start_ns = self._at_ns
         self._updates += 1
-        return 0
 
     cdef void close(self, int64_t passed) noexcept nogil:
         """Close the open step and the ones after it that saw no price."""
@@ -120,6 +124,7 @@ cdef class Cross:
         self._b.sampled = self._b.newest
         if passed > 1:
             self.skip(passed - 1)
+        self._sure = self.assess()
 
     cdef void shift(self, Leg* leg, double move) noexcept nogil:
         """Put the return of a closed step first."""
@@ -217,6 +222,10 @@ cdef class Cross:
         return self.beta_now() * move
 
     cdef double confidence_now(self) noexcept nogil:
+        return self._sure
+
+    cdef double assess(self) noexcept nogil:
+        """Return the confidence; it changes only when a step closes."""
         cdef double square, tail
         if self._steps < self.warmup or self._lag == 0:
             return 0.0

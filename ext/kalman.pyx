@@ -63,20 +63,21 @@ cdef class Kalman:
 
     cdef int step(self, int64_t at_ns, double price) noexcept nogil:
         """Do update() in C; return -1 and leave the state alone when the price is refused."""
-        cdef double log_price, dt
         if not (isfinite(price) and price > 0.0):
             return -1
-        log_price = log(price)
-        dt = <double>(at_ns - self._at_ns) / 1e9
+        self.step_log(at_ns, log(price))
+        return 0
+
+    cdef void step_log(self, int64_t at_ns, double log_price) noexcept nogil:
+        cdef double dt = <double>(at_ns - self._at_ns) / 1e9
         if self._updates == 0 or fabs(dt) > self.gap_max_s:
             self.restart(at_ns, log_price)
-            return 0
+            return
         if dt > 0.0:
             self._at_ns = at_ns
             self.predict(dt)
         self.correct(log_price)
         self._updates += 1
-        return 0
 
     cdef void restart(self, int64_t at_ns, double log_price) noexcept nogil:
         self._at_ns = at_ns

@@ -53,11 +53,11 @@ cdef class OrnsteinUhlenbeck:
     cdef void clear(self) noexcept nogil:
         self._start_ns = self._at_ns = self._cell = 0
         self._updates = self._pairs = 0
-        self._newest = self._sampled = 0.0
+        self._origin = self._newest = self._sampled = 0.0
         self._weight = self._weight_square = 0.0
         self._level_mean = self._move_mean = 0.0
         self._level_square = self._level_move = self._move_square = 0.0
-        self._theta = self._mu = self._sigma = self._t_statistic = 0.0
+        self._theta = self._mu = self._sigma = self._t_statistic = self._sure = 0.0
 
     def reset(self) -> None:
         """Forget every observation; the layer is then bit-identical to a new one."""
@@ -74,12 +74,17 @@ cdef class OrnsteinUhlenbeck:
 
     cdef int step(self, int64_t at_ns, double price) noexcept nogil:
         """Do update() in C; return -1 and leave the state alone when the price is refused."""
-        cdef int64_t passed, cell
         if not (isfinite(price) and price > 0.0):
             return -1
+        self.step_log(at_ns, log(price))
+        return 0
+
+    cdef void step_log(self, int64_t at_ns, double log_price) noexcept nogil:
+        cdef int64_t passed, cell
         if self._updates == 0 or fabs(<double>(at_ns - self._at_ns)) > self.gap_max_s * 1e9:
             self.clear()
             self._start_ns = self._at_ns = at_ns
+            self._origin = log_price
         elif at_ns > self._at_ns:
             self._at_ns = at_ns
             # Most prices fall into the open cell; the division is for those that close it.
@@ -93,9 +98,9 @@ cdef class OrnsteinUhlenbeck:
                 self._sampled = self._newest
                 self._cell = cell
                 self.estimate()
-        self._newest = log(price)
+        # Levels count from the first one: its rounding would drown the moves in the sums.
+        self._newest = log_price - self._origin
         self._updates += 1
-        return 0
 
     cdef void absorb(self, double level, double move, int64_t count) noexcept nogil:
         """Let the sums decay by count steps and fold in that many equal pairs."""
@@ -124,7 +129,7 @@ cdef class OrnsteinUhlenbeck:
     cdef void estimate(self) noexcept nogil:
         """Turn the sums into theta, mu, sigma; leave zeros where no reversion can be seen."""
         cdef double slope, count, square, error, decay
-        self._theta = self._mu = self._sigma = self._t_statistic = 0.0
+        self._theta = self._mu = self._sigma = self._t_statistic = self._sure = 0.0
         if self._pairs < PAIRS_MIN or self._level_square <= VARIANCE_MIN * self._weight:
             return
         slope = self._level_move / self._level_square
@@ -140,6 +145,7 @@ cdef class OrnsteinUhlenbeck:
         square = square * count / (count - 2.0) if square > 0.0 else 0.0
         error = sqrt(square * self._weight / (count * self._level_square))
         self._t_statistic = slope / error if -slope < T_MAX * error else -T_MAX
+        self._sure = 1.0 - dickey_fuller(self._t_statistic)
         self._theta = decay / self.step_s
         self._mu = self._level_mean - self._move_mean / slope
         self._sigma = sqrt(square * 2.0 * self._theta / -expm1(-2.0 * decay))
@@ -155,7 +161,7 @@ cdef class OrnsteinUhlenbeck:
     cdef double confidence_now(self) noexcept nogil:
         if self._pairs < self.warmup or self._theta == 0.0:
             return 0.0
-        return 1.0 - dickey_fuller(self._t_statistic)
+        return self._sure
 
     @property
     def theta(self) -> float:
@@ -165,7 +171,7 @@ cdef class OrnsteinUhlenbeck:
     @property
     def mu(self) -> float:
         """Return the log price reverted to; 0.0 where no reversion is seen."""
-        return self._mu
+        return self._origin + self._mu if self._theta > 0.0 else 0.0
 
     @property
     def sigma(self) -> float:

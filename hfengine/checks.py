@@ -236,6 +236,29 @@ def check_size(case: Case) -> list[str]:
     return problems
 
 
+def check_signals(case: Case) -> list[str]:
+    """Refuse a pairing with a symbol that is not traded, and memories shorter than their grids."""
+    signals, symbols = case.settings.signals, case.settings.symbols
+    problems = []
+    if signals.cross_with and signals.cross_with not in symbols:
+        problems.append(
+            f'{case.at("signals.cross_with")} = "{signals.cross_with}": it is not among the '
+            f"symbols traded, {', '.join(symbols)}: name one of them, or none for the first"
+        )
+    if signals.cross_half_life_s * 1e3 < signals.cross_step_ms:
+        problems.append(
+            f"{case.at('signals.cross_half_life_s')} = {signals.cross_half_life_s:g}: shorter than "
+            f"{case.at('signals.cross_step_ms')} = {signals.cross_step_ms:g}: make it longer"
+        )
+    if signals.drift_half_life_s < signals.horizon_s:
+        problems.append(
+            f"{case.at('signals.drift_half_life_s')} = {signals.drift_half_life_s:g}: would forget "
+            f"a forecast before {case.at('signals.horizon_s')} = {signals.horizon_s:g} has shown "
+            f"what came of it: make it longer"
+        )
+    return problems
+
+
 def check_order(case: Case) -> list[str]:
     """Refuse pairs of settings in the wrong order."""
     settings = case.settings
@@ -268,6 +291,7 @@ COMBINATIONS: Final[tuple[tuple[tuple[str, ...], Callable[[Case], list[str]]], .
     (("symbols", "venue", "protection", "fees"), check_fees),
     (("symbols", "venue", "leverage", "sizing"), check_size),
     (("leverage", "risk", "protection"), check_order),
+    (("symbols", "signals"), check_signals),
 )
 """Checks, each with the sections it reads: a section with a bad key is not judged as a whole."""
 

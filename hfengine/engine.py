@@ -37,6 +37,7 @@ from hfengine.runtime.ids import short_name
 from hfengine.runtime.loops import collect_when_idle, quiet_collector
 from hfengine.runtime.ref import LoopRef
 from hfengine.runtime.stages import Stages
+from hfengine.runtime.threads import assert_no_compute_threads
 from hfengine.seeds import Numbers, OrderIds, session_id
 from hfengine.summary import BookChecks, JournalSummary, Summary, plain
 from hfengine.surroundings import Surroundings
@@ -74,9 +75,11 @@ class Engine:
         self._venue = surroundings.venue
         self._instruments = surroundings.instruments
         self._outruns_disk = surroundings.outruns_disk
+        self._dialect = surroundings.dialect
+        self._asks_for_books = surroundings.asks_for_books
         self._start_ns = self._clock.now_ns()
         self._session = session_id(profile.config_hash, settings.seed, self._start_ns)
-        self._stages = Stages()
+        self._stages = surroundings.stages
         self._journal: Journal | None = None
         self._host = ActorHost(self._loop, self._clock)
         self._routes = self._host.routes
@@ -87,6 +90,11 @@ class Engine:
         self._ending: asyncio.Future[str] = self._loop.create_future()
         self._draining = ""
         self._flattened: asyncio.Future[FlattenDone | None] = self._loop.create_future()
+
+    @property
+    def stages(self) -> Stages:
+        """The latencies of this run, stage by stage."""
+        return self._stages
 
     def stop(self, reason: str) -> None:
         """Begin the end: cancel, close reduce-only, read back flat. Safe to call twice."""
@@ -122,6 +130,7 @@ class Engine:
             loop.add_signal_handler(number, self._interrupt, number)
         self._open_journal()
         self._start_actors()
+        assert_no_compute_threads()
         self._keep_house(1)
         watching = loop.create_task(self._watch())
         watching.add_done_callback(self._watched)
@@ -164,9 +173,7 @@ class Engine:
             limits=JournalLimits(stall_wait_s=REPLAY_WAIT_S if self._outruns_disk else 0.0),
         )
         self._journal = journal
-        self._routes.tap(
-            journal.note if settings.market_data == "ticks" else self._record_no_ticks
-        )
+        self._routes.tap(journal.note if settings.market_data == "ticks" else self._record_no_ticks)
         self._host.settled = journal.settle
 
     def _keep_house(self, second: int) -> None:
@@ -199,11 +206,13 @@ class Engine:
             intents=Numbers(),
             signals=Numbers(),
             order_ids=OrderIds(self._session),
-            journal_ok=lambda: self._journal is None or self._journal.ok,
+            journal_ok=_unlogged if self._journal is None else self._journal.is_ok,
             tally=Tally(),
             pause=self._pause,
             day=DayResult(),
             heard_fills=set(),
+            dialect=self._dialect,
+            asks_for_books=self._asks_for_books,
         )
         for name, actor in ACTORS.items():
             self._refs[name] = ref = actor.start(wiring)
@@ -383,3 +392,7 @@ class Engine:
             return None
         journal.close("ended")
         return JournalSummary(str(journal.path), journal.hash, journal.records)
+
+
+def _unlogged() -> bool:
+    return True

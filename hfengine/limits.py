@@ -35,6 +35,12 @@ JOURNAL_BACKLOG_BYTES: Final = 32 * 1024 * 1024
 ORDERS_IN_FLIGHT_MAX: Final = 1
 """Entries under way per symbol (invariant I3)."""
 
+ORDER_REQUESTS_MAX: Final = 64
+"""Order requests whose answer one order-entry connection may be waiting for."""
+
+ORDER_REQUESTS_RESERVED: Final = 16
+"""How many of them only reducing and protective orders may use."""
+
 ORDER_RETRIES_MAX: Final = 3
 """Attempts at one protective or reducing order before the guardian closes at market."""
 

@@ -105,17 +105,31 @@ RANGES: Final[dict[str, Bound]] = {
     "protection.check_ms": PERIOD_MS,
     "fees.break_even_max": SHARE,
     "fees.slippage_bps": NOT_NEGATIVE,
+    "signals.horizon_s": PERIOD_S,
+    "signals.gap_max_s": POSITIVE,
+    "signals.warmup": Bound(1, 1_000_000),
+    "signals.trend_s": POSITIVE,
+    "signals.calculus_window_s": Bound(1e-6, 1e6),
+    "signals.calculus_samples": Bound(6, 64),
+    "signals.calculus_weight": FRACTION,
     "signals.kalman_process_noise": POSITIVE,
     "signals.kalman_measurement_noise": POSITIVE,
+    "signals.kalman_weight": FRACTION,
+    "signals.ou_half_life_s": Bound(1e-6, 1e7),
+    "signals.ou_weight": FRACTION,
     "signals.flow_half_life_s": POSITIVE,
-    "signals.gap_max_s": POSITIVE,
-    "signals.warmup": Bound(0, 1_000_000),
-    "signals.trend_s": POSITIVE,
-    "signals.horizon_s": PERIOD_S,
+    "signals.flow_move_bps": Bound(0, 1_000),
     "signals.flow_weight": FRACTION,
-    "signals.flow_move_bps": NOT_NEGATIVE,
+    "signals.drift_half_life_s": Bound(0.001, 1e9),
+    "signals.drift_ridge": POSITIVE,
+    "signals.drift_weight": FRACTION,
+    "signals.cross_step_ms": Bound(1e-3, 1e7),
+    "signals.cross_lags": Bound(1, 32),
+    "signals.cross_half_life_s": POSITIVE,
+    "signals.cross_weight": FRACTION,
     "signals.drift_min": NOT_NEGATIVE,
     "signals.confidence_min": FRACTION,
+    "signals.disagreement_max": FRACTION,
     "signals.cooldown_s": NOT_NEGATIVE,
     "signals.forecast_every_ms": PERIOD_MS,
     "rebalance.interval_s": PERIOD_S,
@@ -132,6 +146,9 @@ RANGES: Final[dict[str, Bound]] = {
     "runtime.cpu": Bound(-1, 1023),
 }
 """Dotted key -> what its number may be; for a table, each number in it."""
+
+MAY_BE_EMPTY: Final = frozenset({"signals.drift_file", "signals.cross_with"})
+"""Texts whose absence has a meaning of its own."""
 
 
 def field_of(key: str) -> str | None:
@@ -174,7 +191,11 @@ def allowed(key: str) -> str:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
     names: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
     origins: dict[Any, str] = {tuple: "a list of symbols", dict: "a table: symbol = whole number"}
-    words = names.get(kind) or origins.get(get_origin(kind)) or "a text, not empty"
+    words = (
+        names.get(kind)
+        or origins.get(get_origin(kind))
+        or ("a text" if key in MAY_BE_EMPTY else "a text, not empty")
+    )
     bound = RANGES.get(field_of(key) or "")
     return f"{words}, {bound}" if bound and kind in names else words
 
@@ -182,7 +203,7 @@ def allowed(key: str) -> str:
 def in_range(key: str, reading: object) -> bool:
     """Tell whether a value of the right type lies in its key's range."""
     if isinstance(reading, str):
-        return reading != ""
+        return reading != "" or key in MAY_BE_EMPTY
     bound = RANGES.get(field_of(key) or "")
     if bound is None or not isinstance(reading, int | float):
         return True

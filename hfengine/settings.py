@@ -97,24 +97,56 @@ class Fees(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Signals(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Layers 2 (Kalman) and 4 (flow), their fusion and the gates an entry passes."""
+    """The seven layers, how their forecasts are pooled, and the gates an entry passes.
 
+    A layer's weight, 0 to 1, says how much of its confidence counts as a witness of its own.
+    """
+
+    horizon_s: float = 60.0
+    """What every forecast looks ahead, and its half-life unless layer 3 is sure of a shorter."""
+    gap_max_s: float = 10.0
+    """A silence longer than this starts a layer anew."""
+    warmup: int = 200
+    """Updates (layers 1, 2, 4) or grid steps (3, 5, 6) before a layer speaks."""
+    trend_s: float = 5.0
+    """How long the slopes of layers 1 and 2 are expected to last."""
+    calculus_window_s: float = 5.0
+    calculus_samples: int = 32
+    calculus_weight: float = 0.25
+    """Low: it sees the same prices as layer 2, and its residuals are not independent."""
     kalman_process_noise: float = 1e-11
     """Spectral density of the jerk of log price, 1/s^5."""
     kalman_measurement_noise: float = 1e-6
     """Variance of one observed log mid around its trend."""
+    kalman_weight: float = 1.0
+    ou_half_life_s: float = 120.0
+    """Memory of the mean-reversion estimate; its grid is a hundredth of it."""
+    ou_weight: float = 0.5
     flow_half_life_s: float = 1.0
-    gap_max_s: float = 10.0
-    warmup: int = 200
-    trend_s: float = 5.0
-    """How long a slope is expected to last."""
-    horizon_s: float = 60.0
-    """Half-life of a forecast; the drift is the expected log return over it."""
-    flow_weight: float = 0.5
     flow_move_bps: float = 3.0
     """Move the flow layer expects at full imbalance."""
+    flow_weight: float = 1.0
+    drift_half_life_s: float = 1_800.0
+    """Memory of the regression, its factors' spreads and its record of predictions."""
+    drift_ridge: float = 640.0
+    """Pull towards the loaded coefficients (else zero), in samples of horizon_s / 64."""
+    drift_learn: bool = True
+    """False keeps the loaded coefficients as they are."""
+    drift_file: str = ""
+    """Coefficients written by `hfengine signals train-drift`; none when empty."""
+    drift_weight: float = 1.0
+    cross_with: str = ""
+    """Symbol every other one is paired with; the first of the profile when empty."""
+    cross_step_ms: float = 100.0
+    cross_lags: int = 5
+    """Grid steps tried either way."""
+    cross_half_life_s: float = 300.0
+    cross_weight: float = 1.0
     drift_min: float = 0.0002
+    """Least expected return over the horizon that is a signal."""
     confidence_min: float = 0.6
+    disagreement_max: float = 0.5
+    """Largest joined sureness of the layers that point the other way."""
     cooldown_s: float = 20.0
     """Least time between two entries of a symbol."""
     forecast_every_ms: float = 250.0

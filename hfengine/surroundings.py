@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hfengine.actors.wiring import Dialect
 from hfengine.clock import Clock, VirtualClock
 from hfengine.config import Profile
 from hfengine.exchange.core import Exchange
 from hfengine.feeds.source import Feed
 from hfengine.instruments import Instrument, load_catalogue
+from hfengine.runtime.stages import Stages
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
 from hfengine.venues.port import Venue
@@ -23,6 +25,12 @@ class Surroundings:
     clock: Clock
     venue: Venue
     instruments: Mapping[str, Instrument]
+    dialect: Dialect = "binance"
+    """What the venue's market data is made of."""
+    asks_for_books: bool = False
+    """Ask the venue for every book at the start: its stream may bring none by itself."""
+    stages: Stages = field(default_factory=Stages)
+    """Where the latencies of this run go; the venue fills those of its sockets."""
     outruns_disk: bool = False
     """A run at full speed waits for the journal's disk instead of halting."""
 

@@ -11,13 +11,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("kernels",),
-    ("messages", "requests", "instruments", "clock", "seeds", "limits", "errors", "settings"),
+    (
+        "messages",
+        "requests",
+        "instruments",
+        "drift_model",
+        "clock",
+        "seeds",
+        "limits",
+        "errors",
+        "settings",
+    ),
     ("runtime", "journal"),
     ("exchange", "feeds"),
     ("venues", "state"),
     ("actors", "localvenue"),
     ("config", "environment", "checks", "ranges", "topology", "engine", "summary", "surroundings"),
-    ("cli", "bench", "backtest", "dashboard"),
+    ("cli", "bench", "evaluation", "backtest", "dashboard"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ONE_ROOM = frozenset({1, 6, 7})

@@ -47,7 +47,7 @@ SEAMS = (
     Seam(
         "sockets",
         ("socket", "asyncio.open_connection", "asyncio.start_server"),
-        allowed=("runtime/virtual_loop.py",),
+        allowed=("runtime/virtual_loop.py", "bench/wire/"),
         methods=("create_connection", "create_server"),
     ),
     Seam(
@@ -72,6 +72,7 @@ SEAMS = (
             "config.py",
             "environment.py",
             "instruments.py",
+            "drift_model.py",
             "cli/",
             "bench/",
         ),

@@ -117,21 +117,25 @@ class Execution(WiredActor):
         started_ns = now_ns()
         client_id = self._order_ids.client_id(bracket.intent, "e")
         request = entry_request(client_id, bracket, self._protect_by)
-        answer = self._hand_over(Intent(client_id, bracket), request)
+        answer = self._venue.place(request)
         stages.order.record_since(started_ns)
         stages.frame_to_order.record_since(stages.frame_at_ns)
-        self.run(answer, tag=("place", client_id))
+        self._follow(Intent(client_id, bracket), request, answer)
+        self._order_ids.prepare(bracket.intent + 1, "e")
 
     @handles(ReducePosition)
     def on_reduce(self, reduce: ReducePosition) -> None:
         """Send a reduce-only market order."""
         client_id = self._order_ids.client_id(reduce.intent, "x")
         request = reducing_request(client_id, reduce.symbol, reduce.side, reduce.quantity)
-        answer = self._hand_over(Intent(client_id, reduce), request)
-        self.run(answer, tag=("place", client_id))
+        self._follow(Intent(client_id, reduce), request, self._venue.place(request))
 
-    def _hand_over(self, intent: Intent, request: OrderRequest) -> Answer:
-        """Give an order to the venue, which may have written it when this returns."""
+    def _follow(self, intent: Intent, request: OrderRequest, answer: Answer) -> None:
+        """Remember an order that was handed over, and wait for its answer.
+
+        All within the turn in which it left: the journal is written after the turn, and no answer
+        is heard before.
+        """
         self._intents[intent.client_id] = intent
         self._announce(
             intent.source.intent,
@@ -141,7 +145,7 @@ class Execution(WiredActor):
             request.quantity,
             reduce_only=request.reduce_only,
         )
-        return self._venue.place(request)
+        self.run(answer, tag=("place", intent.client_id))
 
     def _announce(
         self,
@@ -153,7 +157,7 @@ class Execution(WiredActor):
         *,
         reduce_only: bool,
     ) -> None:
-        """Publish the order before it leaves, so that the journal knows its id first."""
+        """Publish that an order leaves."""
         self._sent += 1
         at_ns = self.clock.now_ns()
         self.publish(OrderSent(intent, client_id, symbol, at_ns, side, quantity, reduce_only))

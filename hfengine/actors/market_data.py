@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from hfengine.actors.symbol_feed import SymbolFeed, symbol_feed
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
-from hfengine.kernels.book import Book
-from hfengine.kernels.codec import DEPTH, FAULTS, MARK, QUOTE, SNAPSHOT, TRADE, BinanceCodec
+from hfengine.kernels.codec import FAULTS, MARK, SNAPSHOT, TRADE
 from hfengine.kernels.histogram import now_ns
 from hfengine.limits import FAULTS_SHOWN, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
@@ -20,50 +20,48 @@ from hfengine.messages import (
     Timer,
     TradeTick,
 )
-from hfengine.runtime.actor import Outcome, handles
+from hfengine.runtime.actor import Outcome, TimerHandle, handles
+from hfengine.venues.feed_faults import DISCONNECTED
 
 SNAPSHOT_RETRY_NS = 1_000_000_000
-IMBALANCE_LEVELS = 5
+
+STREAM_SNAPSHOT_NS = 5_000_000_000
+"""How long to wait for a snapshot that the stream itself is to bring."""
 
 
 class MarketData(WiredActor):
     """Decodes frames into books; any doubt about a book blocks entries until it is resolved.
 
     A fault marks the book out of sync, drops it and asks the venue for a snapshot; diffs are kept
-    meanwhile. Failed snapshots are asked for again every second (class: degraded).
+    meanwhile. Failed snapshots are asked for again every second (class: degraded). Ready-made
+    ticks are checked and passed on.
     """
 
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring)
-        self._codecs: dict[str, BinanceCodec] = {}
-        self._books: dict[str, Book] = {}
-        self._synced: dict[str, bool] = {}
-        self._published_id: dict[str, int] = {}
-        self._mismatched: dict[str, int] = {}
+        self._feeds: dict[str, SymbolFeed] = {
+            symbol: symbol_feed(wiring.dialect, symbol, wiring.instruments.get(symbol))
+            for symbol in self.settings.symbols
+        }
         self._ever_synced = False
         self._asking: set[str] = set()
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, TimerHandle] = {}
+        """Symbols not to ask for before their timer ends."""
+        self._promised: set[str] = set()
+        """Symbols whose snapshot the stream is to bring."""
         self._stages = wiring.stages
         self._frames = 0
         self._faults: dict[str, int] = {}
         self._fault_lines: list[str] = []
         self._snapshots = 0
         self._heard_ns = dict.fromkeys(self.settings.symbols, self.clock.now_ns())
-        for symbol in self.settings.symbols:
-            instrument = wiring.instruments[symbol]
-            book = Book(str(instrument.price_tick), str(instrument.quantity_step))
-            self._books[symbol] = book
-            self._codecs[symbol] = BinanceCodec(symbol, book)
-            self._synced[symbol] = False
-            self._mismatched[symbol] = 0
-            self._published_id[symbol] = 0
 
     @handles(Start)
     def on_start_message(self, start: Start) -> None:
-        """Tell every book's state; after a restart ask for the books that are missing."""
-        for symbol, synced in self._synced.items():
-            self._tell_sync(symbol, synced=synced, reason="start")
-            if start.again and not synced:
+        """Tell every book's state; ask for the books that are missing where that is needed."""
+        for symbol, feed in self._feeds.items():
+            self._tell_sync(symbol, synced=feed.told_synced, reason="start")
+            if (start.again or self.wiring.asks_for_books) and not feed.told_synced:
                 self._ask_snapshot(symbol)
 
     @handles(Frame)
@@ -74,81 +72,90 @@ class MarketData(WiredActor):
         stages.frame_at_ns = started_ns
         self._frames += 1
         symbol = frame.symbol
-        codec = self._codecs.get(symbol)
-        if codec is None:
+        feed = self._feeds.get(symbol)
+        if feed is None:
             self._fault(frame, "unknown_symbol", f"{symbol} is not in this profile")
             return
-        self._heard_ns[symbol] = frame.received_ns
-        kind = codec.decode(frame.payload)
+        at_ns = frame.received_ns
+        self._heard_ns[symbol] = at_ns
+        kind = feed.decode(frame.payload)
         stages.decode.record(now_ns() - started_ns)
-        if kind in (QUOTE, DEPTH):
-            if codec.checks_mismatched > self._mismatched[symbol]:
-                self._contradicted(frame, codec)
-            elif codec.top_update_id > self._published_id[symbol] and codec.synced:
-                self._publish_top(frame, codec)
+        if kind < 0:
+            self._fault(frame, FAULTS[kind], feed.codec.fault_detail)
+        if feed.codec.synced is not feed.told_synced:
+            self._sync_changed(feed, "snapshot" if kind == SNAPSHOT else FAULTS.get(kind, ""))
+        if kind in feed.ticks_on:
+            tick = feed.top(at_ns)
+            if tick is not None:
+                self.publish(tick)
+            elif feed.contradicted:
+                self._contradicted(frame, feed)
         elif kind == TRADE:
-            self.publish(
-                TradeTick(
-                    symbol,
-                    frame.received_ns,
-                    codec.match_ms,
-                    codec.trade_id,
-                    codec.trade_price,
-                    codec.trade_quantity,
-                    codec.trade_side,
-                )
-            )
-        elif kind == MARK:
-            self.publish(
-                MarkTick(
-                    symbol,
-                    frame.received_ns,
-                    codec.mark_price,
-                    codec.index_price,
-                    codec.funding_rate,
-                    codec.next_funding_ms * 1_000_000,
-                )
-            )
-        elif kind < 0:
-            self._fault(frame, FAULTS[kind], codec.fault_detail)
-        if codec.synced is not self._synced[symbol]:
-            self._sync_changed(
-                symbol, codec, "snapshot" if kind == SNAPSHOT else FAULTS.get(kind, "")
-            )
+            for trade in feed.trades(at_ns):
+                self.publish(trade)
+        elif kind == MARK and (mark := feed.mark(at_ns)) is not None:
+            self.publish(mark)
 
-    def _contradicted(self, frame: Frame, codec: BinanceCodec) -> None:
+    def _contradicted(self, frame: Frame, feed: SymbolFeed) -> None:
         """Drop a book that the venue's own best quote contradicts."""
-        self._mismatched[frame.symbol] = codec.checks_mismatched
-        codec.desync()
+        feed.contradicted = False
+        feed.codec.desync()
         self._fault(frame, "quote_mismatch", "the book's best level is not the quoted one")
+        self._sync_changed(feed, "")
 
-    def _publish_top(self, frame: Frame, codec: BinanceCodec) -> None:
-        symbol = frame.symbol
-        self._published_id[symbol] = codec.top_update_id
-        self.publish(
-            BookTick(
-                symbol,
-                frame.received_ns,
-                codec.event_ms,
-                codec.top_update_id,
-                codec.top_bid,
-                codec.top_bid_quantity,
-                codec.top_ask,
-                codec.top_ask_quantity,
-                self._books[symbol].imbalance(IMBALANCE_LEVELS),
-            )
-        )
+    @handles(BookTick)
+    def on_book_tick(self, tick: BookTick) -> None:
+        """Check a ready-made top; a bad one takes the book out of sync."""
+        feed = self._take(tick)
+        if feed is None:
+            return
+        self._sync_changed(feed, "snapshot")
+        self.publish(tick)
+
+    @handles(TradeTick)
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """Check a ready-made trade and pass it on."""
+        if self._take(tick) is not None:
+            self.publish(tick)
+
+    @handles(MarkTick)
+    def on_mark_tick(self, tick: MarkTick) -> None:
+        """Check a ready-made mark and pass it on."""
+        if self._take(tick) is not None:
+            self.publish(tick)
+
+    def _take(self, tick: BookTick | TradeTick | MarkTick) -> SymbolFeed | None:
+        """Return the feed a good tick belongs to; tell what is wrong with any other."""
+        symbol = tick.symbol
+        feed = self._feeds.get(symbol)
+        if feed is None:
+            refused = ("unknown_symbol", f"{symbol} is not in this profile")
+        else:
+            self._heard_ns[symbol] = tick.at_ns
+            found = feed.refusal(tick)
+            if found is None:
+                return feed
+            refused = found
+        fault, detail = refused
+        self._count(fault, "ticks", 0, detail)
+        self.publish(FeedFault(symbol, tick.at_ns, fault, "ticks", 0, detail))
+        if feed is not None:
+            self._sync_changed(feed, fault)
+        return None
 
     @handles(FeedFault)
     def on_feed_fault(self, fault: FeedFault) -> None:
         """Take a fault found before decoding: what was lost may have been a diff."""
         self._count(fault.fault, fault.origin, fault.line, fault.detail)
         self.publish(fault)
-        codec = self._codecs.get(fault.symbol)
-        if codec is None:
+        feed = self._feeds.get(fault.symbol)
+        if feed is None:
             return
-        codec.desync()
-        self._sync_changed(fault.symbol, codec, fault.fault)
+        if fault.fault == DISCONNECTED:
+            feed.codec.resync()
+        else:
+            feed.codec.desync()
+        self._sync_changed(feed, fault.fault)
         self._ask_snapshot(fault.symbol)
 
     def _tell_fault(self, frame: Frame, fault: str, detail: str) -> None:
@@ -159,8 +166,8 @@ class MarketData(WiredActor):
 
     def _fault(self, frame: Frame, fault: str, detail: str) -> None:
         self._tell_fault(frame, fault, detail)
-        codec = self._codecs.get(frame.symbol)
-        if codec is not None and not codec.synced:
+        feed = self._feeds.get(frame.symbol)
+        if feed is not None and not feed.codec.synced:
             self._ask_snapshot(frame.symbol)
 
     def _count(self, fault: str, origin: str, line: int, detail: str) -> None:
@@ -168,12 +175,15 @@ class MarketData(WiredActor):
         if self._faults[fault] <= FAULTS_SHOWN_A_KIND and len(self._fault_lines) < FAULTS_SHOWN:
             self._fault_lines.append(f"{origin}:{line}: {fault}: {detail}")
 
-    def _sync_changed(self, symbol: str, codec: BinanceCodec, reason: str) -> None:
-        if codec.synced is self._synced[symbol]:
+    def _sync_changed(self, feed: SymbolFeed, reason: str) -> None:
+        synced = feed.codec.synced
+        if synced is feed.told_synced:
             return
-        self._synced[symbol] = codec.synced
-        self._ever_synced |= codec.synced
-        self._tell_sync(symbol, synced=codec.synced, reason=reason)
+        feed.told_synced = synced
+        self._ever_synced |= synced
+        if synced:
+            self._stop_waiting(feed.symbol)
+        self._tell_sync(feed.symbol, synced=synced, reason=reason)
 
     def _tell_sync(self, symbol: str, *, synced: bool, reason: str) -> None:
         self.publish(BookSync(symbol, self.clock.now_ns(), synced, reason))
@@ -184,49 +194,68 @@ class MarketData(WiredActor):
         self._asking.add(symbol)
         self.run(self.wiring.venue.snapshot(symbol), tag=symbol)
 
+    def _wait(self, symbol: str, wait_ns: int) -> None:
+        self._waiting[symbol] = self.tell_after_ns(wait_ns, Timer(symbol))
+
+    def _stop_waiting(self, symbol: str) -> None:
+        self._promised.discard(symbol)
+        timer = self._waiting.pop(symbol, None)
+        if timer is not None:
+            timer.cancel()
+
     @handles(Outcome)
     def on_outcome(self, outcome: Outcome) -> None:
-        """Apply a snapshot that was asked for, or ask again in a second."""
+        """Apply a snapshot that was asked for, wait for the stream's, or ask again in a second."""
         if outcome.cancelled:
             return
         symbol = str(outcome.tag)
         self._asking.discard(symbol)
-        codec = self._codecs[symbol]
+        feed = self._feeds[symbol]
+        codec = feed.codec
         at_ns = self.clock.now_ns()
         if isinstance(outcome.error, VenueUnavailable | VenueUnknown | VenueRejected):
             self.publish(SnapshotFailed(symbol, at_ns, str(outcome.error)))
         elif outcome.error is not None:
             raise outcome.error
+        elif outcome.result is None:
+            if not codec.synced:
+                self._promised.add(symbol)
+                self._wait(symbol, STREAM_SNAPSHOT_NS)
+            return
         else:
             self._snapshots += 1
             kind = codec.decode(outcome.result)
             if kind < 0:
                 frame = Frame(symbol, at_ns, outcome.result, "snapshot asked for")
                 self._tell_fault(frame, FAULTS[kind], codec.fault_detail)
-            self._sync_changed(symbol, codec, "snapshot")
+            self._sync_changed(feed, "snapshot")
         if not codec.synced:
-            self._waiting.add(symbol)
-            self.tell_after_ns(SNAPSHOT_RETRY_NS, Timer(symbol))
+            self._wait(symbol, SNAPSHOT_RETRY_NS)
 
     @handles(Timer)
     def on_timer(self, timer: Timer) -> None:
         """Ask for a snapshot again if the book is still out of sync."""
-        self._waiting.discard(timer.name)
-        if not self._codecs[timer.name].synced:
-            self._ask_snapshot(timer.name)
+        symbol = timer.name
+        promised = symbol in self._promised
+        self._stop_waiting(symbol)
+        if self._feeds[symbol].codec.synced:
+            return
+        if promised:
+            reason = f"the stream brought none within {STREAM_SNAPSHOT_NS / 1e9:g} s"
+            self.publish(SnapshotFailed(symbol, self.clock.now_ns(), reason))
+        self._ask_snapshot(symbol)
 
     @handles(Report)
     def on_report(self, _message: Report) -> dict[str, Any]:
         """Answer with frames, faults and the comparison of books with recorded quotes."""
-        for codec in self._codecs.values():
-            codec.finish_checks()
+        checks = [feed.checks() for feed in self._feeds.values()]
         return {
             "frames": self._frames,
-            "matched": sum(codec.checks_matched for codec in self._codecs.values()),
-            "mismatched": sum(codec.checks_mismatched for codec in self._codecs.values()),
+            "matched": sum(matched for matched, _ in checks),
+            "mismatched": sum(mismatched for _, mismatched in checks),
             "faults": dict(self._faults),
             "fault_lines": list(self._fault_lines),
-            "synced": dict(self._synced),
+            "synced": {symbol: feed.told_synced for symbol, feed in self._feeds.items()},
             "snapshots": self._snapshots,
             "ever_synced": self._ever_synced,
             "heard_ns": dict(self._heard_ns),

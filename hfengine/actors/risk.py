@@ -1,5 +1,6 @@
 """Entries and exits pass here: every gate by name, then one sized, proved bracket."""
 
+from math import isfinite
 from typing import Any
 
 from hfengine.actors.brackets import Account, Planner, Refused
@@ -68,6 +69,7 @@ class Risk(WiredActor):
         self._proof_age_max_ns = int(self.settings.leverage.proof_age_max_s * 1e9)
         self._positions_max = self.settings.sizing.positions_max
         self._loss_max_usdt = self.settings.risk.daily_loss_max_usdt
+        self._limits_loss = isfinite(self._loss_max_usdt)
         self._entries = 0
 
     # what the gates look at
@@ -267,9 +269,10 @@ class Risk(WiredActor):
         account = self._account
         if account is None:
             raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
-        loss_usdt = self._day.loss_usdt(self.clock.now_ns())
-        if loss_usdt >= self._loss_max_usdt:
-            raise Refused("daily_loss_usdt", loss_usdt, self._loss_max_usdt)
+        if self._limits_loss:
+            loss_usdt = self._day.loss_usdt(self.clock.now_ns())
+            if loss_usdt >= self._loss_max_usdt:
+                raise Refused("daily_loss_usdt", loss_usdt, self._loss_max_usdt)
         if self._account_gate is not None:
             raise Refused(*self._account_gate)
         if not self._open_usdt and not self._entering:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from hfengine.actors.tally import DayResult, Tally
 from hfengine.instruments import Instrument
@@ -10,6 +11,8 @@ from hfengine.runtime.stages import Stages
 from hfengine.seeds import Numbers, OrderIds
 from hfengine.settings import Settings
 from hfengine.venues.port import Venue
+
+Dialect = Literal["binance", "bybit", "ticks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Wiring:
     """What today came to, written by risk alone."""
     heard_fills: set[str]
     """Ids of the fills published so far: execution's own memory across its restarts."""
+    dialect: Dialect = "binance"
+    """What market data is made of: frames of a venue, or ready-made ticks."""
+    asks_for_books: bool = False
+    """Ask the venue for every book at the start: a live feed sends none, or not for certain."""
 
 
 class WiredActor(LoopActor):

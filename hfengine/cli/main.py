@@ -10,6 +10,8 @@ from hfengine.cli.bench import bench
 from hfengine.cli.config import config_app
 from hfengine.cli.journal import journal_app
 from hfengine.cli.run import run
+from hfengine.cli.signals import signals_app
+from hfengine.cli.watch import watch
 from hfengine.errors import ExitCode, HfengineError
 
 app = typer.Typer(
@@ -25,8 +27,10 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(bench)
+app.command()(watch)
 app.add_typer(config_app, name="config")
 app.add_typer(journal_app, name="journal")
+app.add_typer(signals_app, name="signals")
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-_TEXTS_MAX: Final = 65_536
+_TEXTS_MAX: Final = 8_192
+"""Texts kept of one kind: prices near the touch come again, far ones are made anew."""
 
 
 class Texts(dict[int, bytes]):

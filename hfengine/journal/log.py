@@ -200,9 +200,13 @@ class Journal:
         if self._framer.add(payload) >= self._seal_at_bytes:
             self._hand_over(sealed=True)
 
+    def is_ok(self) -> bool:
+        """Return whether every message so far is written or on its way; entries need it."""
+        return self._fault.reason is None
+
     @property
     def ok(self) -> bool:
-        """Return whether every message so far is written or on its way; entries need it."""
+        """Return what `is_ok` says."""
         return self._fault.reason is None
 
     @property

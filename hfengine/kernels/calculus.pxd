@@ -13,6 +13,19 @@ cdef struct Products:
     double x
     double rest
 
+cdef struct Settled:
+    # The fit of all points but the newest, on times scaled to -1..0 before the last of them: its
+    # recurrence p(k+1) = (x - shift) p(k) - ratio p(k-1), norms, coefficients and residual square.
+    bint usable
+    int64_t last_ns
+    double span_ns
+    double last_log
+    double square
+    double[DERIVATIVES] shift
+    double[DERIVATIVES] ratio
+    double[DERIVATIVES] norm
+    double[DERIVATIVES] coefficient
+
 
 cdef class Calculus:
     cdef readonly double window_s
@@ -25,6 +38,8 @@ cdef class Calculus:
     cdef int _first
     cdef int _end
     cdef int _degree
+    cdef bint _stale
+    cdef Settled _settled
     cdef double _sigma
     cdef double _velocity_sigma
     # Derivatives 0..4 of the fitted log price at the newest observation, per s^k.
@@ -34,10 +49,14 @@ cdef class Calculus:
 
     cdef void clear(self) noexcept nogil
     cdef int step(self, int64_t at_ns, double price) noexcept nogil
+    cdef void step_log(self, int64_t at_ns, double log_price) noexcept nogil
     cdef void keep(self, int64_t at_ns, double log_price) noexcept nogil
     cdef void forget_fit(self) noexcept nogil
     cdef void fit(self) noexcept nogil
-    cdef double scale(self, double* x, double* rest, Products* with_one) noexcept nogil
-    cdef void unscale(self, double* rest, double span_s, double spread) noexcept nogil
+    cdef void settle(self) noexcept nogil
+    cdef bint join_newest(self) noexcept nogil
+    cdef void fit_all(self) noexcept nogil
+    cdef double scale(self, int end, double* x, double* rest, Products* with_one) noexcept nogil
+    cdef void unscale(self, double square, double span_s, double spread) noexcept nogil
     cdef double t_statistic_now(self) noexcept nogil
     cdef double confidence_now(self) noexcept nogil

@@ -33,6 +33,7 @@ cdef class Cross:
     cdef int64_t _steps
     cdef int64_t _updates
     cdef int _lag
+    cdef double _sure
     cdef Leg _a
     cdef Leg _b
     # Sums of a[t - k] b[t] (of a[t] b[t + k] for k < 0) and of their squares, at lags + k.
@@ -43,6 +44,7 @@ cdef class Cross:
     cdef int step_a(self, int64_t at_ns, double price) noexcept nogil
     cdef int step_b(self, int64_t at_ns, double price) noexcept nogil
     cdef int step(self, Leg* leg, int64_t at_ns, double price) noexcept nogil
+    cdef void step_log(self, Leg* leg, int64_t at_ns, double log_price) noexcept nogil
     cdef void close(self, int64_t passed) noexcept nogil
     cdef void shift(self, Leg* leg, double move) noexcept nogil
     cdef void skip(self, int64_t count) noexcept nogil
@@ -52,4 +54,5 @@ cdef class Cross:
     cdef double divergence_now(self) noexcept nogil
     cdef double value_now(self) noexcept nogil
     cdef double confidence_now(self) noexcept nogil
+    cdef double assess(self) noexcept nogil
     cdef int leader_now(self) noexcept nogil

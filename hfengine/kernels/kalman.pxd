@@ -26,6 +26,7 @@ cdef class Kalman:
 
     cdef void clear(self) noexcept nogil
     cdef int step(self, int64_t at_ns, double price) noexcept nogil
+    cdef void step_log(self, int64_t at_ns, double log_price) noexcept nogil
     cdef void restart(self, int64_t at_ns, double log_price) noexcept nogil
     cdef void predict(self, double dt) noexcept nogil
     cdef void correct(self, double log_price) noexcept nogil

@@ -16,6 +16,8 @@ cdef class OrnsteinUhlenbeck:
     cdef int64_t _cell
     cdef int64_t _updates
     cdef int64_t _pairs
+    cdef double _origin
+    # Log prices less the first one of a start, as are the means and mu.
     cdef double _newest
     cdef double _sampled
     cdef double _weight
@@ -29,9 +31,11 @@ cdef class OrnsteinUhlenbeck:
     cdef double _mu
     cdef double _sigma
     cdef double _t_statistic
+    cdef double _sure
 
     cdef void clear(self) noexcept nogil
     cdef int step(self, int64_t at_ns, double price) noexcept nogil
+    cdef void step_log(self, int64_t at_ns, double log_price) noexcept nogil
     cdef void absorb(self, double level, double move, int64_t count) noexcept nogil
     cdef void estimate(self) noexcept nogil
     cdef double z_score_now(self) noexcept nogil

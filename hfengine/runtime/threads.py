@@ -2,12 +2,14 @@
 
 import threading
 
+from hfengine.errors import HfengineError
+
 WRITER_THREAD = "hfengine-journal-writer"
 
 _allowed = {threading.main_thread().name, WRITER_THREAD}
 
 
-class ComputeThreadError(RuntimeError):
+class ComputeThreadError(HfengineError):
     """A Python thread runs that may take the interpreter lock from the hot path."""
 
 

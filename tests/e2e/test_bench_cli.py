@@ -1,4 +1,4 @@
-"""`hfengine bench` and `version`, and that ccxt stays unloaded where it is not needed."""
+"""`hfengine bench` and `version`, and what a trading process may hold: no ccxt, no busy thread."""
 
 import json
 import subprocess
@@ -9,29 +9,54 @@ from typer.testing import CliRunner
 from hfengine import __version__
 from hfengine.cli.main import app
 from hfengine.runtime.stages import STAGES
+from hfengine.runtime.threads import WRITER_THREAD
+
+RESIDENT_MAX_MIB = 80
 
 
-def test_bench_prints_the_stage_table() -> None:
-    done = CliRunner().invoke(app, ["bench", "--duration", "20s"])
+def test_bench_prints_and_saves(tmp_path) -> None:
+    done = CliRunner().invoke(
+        app, ["bench", "--quick", "--duration", "20s", "--save", str(tmp_path)]
+    )
     assert done.exit_code == 0, done.output
     assert "frames/s" in done.stdout
     for stage in ("decode", "signals", "frame"):
         assert stage in done.stdout
+    saved = json.loads((tmp_path / "bench.json").read_text())
+    assert saved["frames"] > 5000
+    assert (tmp_path / "bench.md").read_text().startswith("- 20")
+    assert (tmp_path / "bench.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_bench_as_json_names_machine_market_and_quantiles() -> None:
-    done = CliRunner().invoke(app, ["bench", "--duration", "20s", "--json"])
-    found = json.loads(done.stdout.splitlines()[-1])
+def test_bench_as_json_is_one_object_with_machine_and_quantiles() -> None:
+    done = CliRunner().invoke(app, ["bench", "--quick", "--duration", "20s", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
     assert found["flat"] is True
     assert found["market"] == "synthetic, seed 1"
     assert found["frames"] > 5000
-    assert set(found["latency_ns"]) <= set(STAGES)
-    assert found["latency_ns"]["decode"]["count"] >= found["frames"]
+    assert set(found["stages_ns"]) <= set(STAGES)
+    assert found["stages_ns"]["decode"]["count"] >= found["frames"]
+    assert set(found["tick_to_order_ns"]) == {"p50", "p99", "p999"}
+    assert found["machine"]["cores"] >= 1
+    assert "ratios" not in found
+
+
+def test_two_ends_of_one_run_are_refused() -> None:
+    done = CliRunner().invoke(app, ["bench", "--seconds", "1s", "--frames", "5"])
+    assert done.exit_code != 0
+    assert "give one of them" in str(done.exception)
 
 
 def test_version() -> None:
     done = CliRunner().invoke(app, ["version"])
     assert done.stdout.strip() == f"hfengine {__version__}"
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_the_engine_starts_without_ccxt_and_without_compute_threads() -> None:
@@ -40,7 +65,42 @@ def test_the_engine_starts_without_ccxt_and_without_compute_threads() -> None:
         "assert not {'ccxt', 'numpy', 'aiohttp'} & set(sys.modules), 'loaded needlessly'\n"
         "assert threading.active_count() == 1\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_python(program)
     assert done.returncode == 0, done.stderr
+
+
+def trading() -> dict[str, object]:
+    """Let the paper profile trade in a process of its own; return what that process held."""
+    program = (
+        "import msgspec, sys\n"
+        "from hfengine.bench.startup import trade_briefly\n"
+        "told = trade_briefly('paper', settle_s=0.2)\n"
+        "sys.stdout.write(msgspec.json.encode(told).decode())\n"
+    )
+    done = run_python(program)
+    assert done.returncode == 0, done.stderr
+    first, _, told = done.stdout.partition("\n")
+    assert first == "trading"
+    return json.loads(told)
+
+
+def test_a_trading_process_has_no_compute_thread_no_ccxt_and_stays_small() -> None:
+    found = trading()
+    assert found["unexpected_threads"] == []
+    assert set(found["threads"]) == {"MainThread", WRITER_THREAD}
+    assert found["heavy_modules"] == []
+    assert found["peak_resident_bytes"] < RESIDENT_MAX_MIB * 2**20
+
+
+def test_a_compute_thread_beside_the_trading_loop_ends_the_start() -> None:
+    program = (
+        "import threading, time\n"
+        "from hfengine.bench.startup import trade_briefly\n"
+        "def compute():\n"
+        "    while True: time.sleep(0.001)\n"
+        "threading.Thread(target=compute, name='indicators', daemon=True).start()\n"
+        "trade_briefly('paper', settle_s=0.2)\n"
+    )
+    done = run_python(program)
+    assert done.returncode != 0
+    assert "ComputeThreadError: threads that may compute in this process: indicators" in done.stderr

@@ -74,7 +74,11 @@ def test_six_minutes_are_not_enough_to_claim_a_leader(
         (reference.update_a if symbol == "btcusdt" else reference.update_b)(at_ns, mid)
     reference.estimate()
     assert 2.0 < reference.scores[1] < 2.8
-    assert cross.confidence == pytest.approx(reference.confidence, abs=1e-9)
+    assert cross.confidence == pytest.approx(reference.confidence, rel=1e-9)
+    assert cross.correlation == pytest.approx(reference.correlation, rel=1e-9)
+    assert cross.beta == pytest.approx(reference.beta, rel=1e-9)
+    assert cross.divergence == pytest.approx(reference.divergence, rel=1e-9)
+    assert cross.value == pytest.approx(reference.value, rel=1e-9)
     assert 0.5 < cross.confidence < 0.95
     assert cross.leader == 0
     assert not cross.confirms(1)

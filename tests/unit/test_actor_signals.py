@@ -1,18 +1,16 @@
-"""Signals: the fusion by its formula, forecasts at their pace, signals entered or refused."""
+"""Signals: what the layers say is told at its pace; signals are entered or refused."""
 
 from math import inf
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hfengine.actors.bars import Volatility
-from hfengine.actors.signals import Layers, Signals
-from hfengine.kernels.flow import Flow
-from hfengine.kernels.kalman import Kalman
+from hfengine.actors.layering import layers_of
+from hfengine.actors.signals import Signals
 from hfengine.messages import BookTick, Entry, Forecast, Refusal, TradeTick
 from hfengine.settings import Protection, Settings
 from hfengine.settings import Signals as SignalSettings
+from tests.reference.bars import Volatility
 from tests.rig import T0_NS, Rig
 
 MS = 1_000_000
@@ -52,62 +50,24 @@ def listen(settings: Settings, *ticks: Any) -> Rig:
     return rig
 
 
-def fused(slope: float, sure: float, flow: float, surer: float) -> tuple[float, float]:
-    layers = Layers(SignalSettings(flow_weight=0.25, flow_move_bps=8.0, trend_s=5.0), 1.0, 2)
-    layers.kalman = SimpleNamespace(slope=slope, confidence=sure)  # type: ignore[assignment]
-    layers.flow = SimpleNamespace(value=flow, confidence=surer)  # type: ignore[assignment]
-    layers.fuse()
-    return layers.drift, layers.confidence
-
-
-def test_layers_that_agree_add_up_like_independent_evidence() -> None:
-    # trend 2e-5 x 5 s = 1e-4, push 0.5 x 8 bp = 4e-4: 0.75 x 1e-4 + 0.25 x 4e-4
-    drift, confidence = fused(2e-5, 0.6, 0.5, 0.7)
-    assert drift == pytest.approx(1.75e-4)
-    assert confidence == pytest.approx(1.0 - 0.4 * 0.3)
-    down = fused(-2e-5, 0.6, -0.5, 0.7)
-    assert down == pytest.approx((-1.75e-4, 0.88))
-
-
-@pytest.mark.parametrize(("sure", "surer"), [(0.9, 0.2), (0.2, 0.9)])
-def test_layers_that_disagree_leave_their_difference(sure: float, surer: float) -> None:
-    drift, confidence = fused(2e-5, sure, -0.5, surer)
-    assert drift == pytest.approx(0.75 * 1e-4 - 0.25 * 4e-4)
-    assert confidence == pytest.approx(0.7)
-
-
-def test_both_layers_must_be_ready() -> None:
-    layers = Layers(SignalSettings(warmup=2), 1.0, 2)
-    for number in range(1, 4):
-        layers.kalman.update(T0_NS + number * STEP_NS, 60000.0)
-    assert layers.kalman.ready
-    assert not layers.ready
-    for number in range(1, 4):
-        layers.flow.update_trade(T0_NS + number * STEP_NS, 1.0, 1)
-    assert layers.ready
-
-
-def test_a_forecast_is_what_the_kernels_give_and_the_formula_makes_of_it() -> None:
+def test_a_forecast_is_what_the_layers_give() -> None:
     settings = profile(drift_min=1.0)
-    own = settings.signals
     zigzag = (60000.0, 60005.0, 60002.0, 60002.0, 60009.0, 60030.0)
     ticks = [book(number, bid) for number, bid in enumerate(zigzag, 1)]
     trades = [trade(number, 60000.0, -1) for number in (1, 3)]
     rig = listen(settings, *trades, *ticks)
-    kalman = Kalman(own.kalman_process_noise, own.kalman_measurement_noise, own.gap_max_s, 3)
-    flow = Flow(own.flow_half_life_s, own.gap_max_s, 3)
+    layers = layers_of(settings.signals, settings.protection, settings.symbols)["BTCUSDT"]
     for sold in trades:
-        flow.update_trade(sold.at_ns, sold.quantity, sold.side)
+        layers.update_trade(sold.at_ns, sold.price, sold.quantity, sold.side)
     for tick in ticks:
-        kalman.update(tick.at_ns, tick.bid + 0.5)
-        flow.update_quote(tick.at_ns, tick.bid, tick.bid_quantity, tick.ask, tick.ask_quantity)
+        layers.update_book(tick.at_ns, tick.bid, tick.bid_quantity, tick.ask, tick.ask_quantity)
     told = rig.all(Forecast)[-1]
-    drift = 0.5 * kalman.slope * own.trend_s + 0.5 * flow.value * own.flow_move_bps * 1e-4
     assert told.at_ns == ticks[5].at_ns
     assert told.price == 60030.5
-    assert told.drift == pytest.approx(drift, rel=1e-12)
-    assert told.forecast == pytest.approx(60030.5 * (1.0 + drift), rel=1e-15)
-    assert told.half_life_s == own.horizon_s
+    assert told.drift == layers.drift != 0.0
+    assert told.forecast == pytest.approx(60030.5 * (1.0 + told.drift), rel=1e-15)
+    assert told.half_life_s == settings.signals.horizon_s
+    assert told.confidence == layers.confidence
     assert 0.0 < told.confidence <= 1.0
     assert not rig.all(Entry)
     assert not rig.all(Refusal)

@@ -121,7 +121,7 @@ def test_without_a_journal_it_trades_and_names_none(make: Make) -> None:
 def test_a_journal_that_is_not_written_refuses_every_entry(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Journal, "ok", property(lambda _self: False))
+    monkeypatch.setattr(Journal, "is_ok", lambda _self: False)
     summary = make(20.0).run()
     assert summary.brackets == 0
     assert summary.refusals["journal"] >= 1
@@ -248,7 +248,7 @@ def test_a_restarted_actor_hears_the_halts_in_force(
     assert "Start" in after
     assert "LeverageProof" in after
     assert "OpenBracket" not in after
-    assert set(summary.refusals) <= {"halted", "confidence"}
+    assert set(summary.refusals) <= {"halted", "confidence", "disagreement", "cross"}
     assert summary.refusals["halted"] >= 1
 
 

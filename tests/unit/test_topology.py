@@ -12,7 +12,13 @@ from hfengine.topology import ACTORS, HEARERS
 DOC = Path(__file__).parents[2] / "docs" / "architecture.md"
 ROW = re.compile(r"\| ((?:`\w+`(?:, )?)+) \| ([\w, ]+) \|")
 FROM_ELSEWHERE = {
-    "market_data": {Frame, messages.FeedFault},
+    "market_data": {
+        Frame,
+        messages.FeedFault,
+        messages.BookTick,
+        messages.TradeTick,
+        messages.MarkTick,
+    },
     "execution": {
         messages.OrderUpdate,
         messages.Fill,

@@ -4,7 +4,7 @@ from math import sqrt
 
 import pytest
 
-from hfengine.actors.bars import TrueRange, Volatility
+from hfengine.kernels.bars import TrueRange, Volatility
 
 S_NS = 1_000_000_000
 
@@ -61,3 +61,41 @@ def test_volatility_needs_no_warming_up() -> None:
     sampled.update(S_NS, 100.0)
     sampled.update(2 * S_NS, 100.01)
     assert sampled.sigma == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_price_that_is_none_is_refused_and_changes_nothing(price: float) -> None:
+    bars, sampled = TrueRange(1.0, 2), Volatility()
+    with pytest.raises(ValueError, match="not a positive number"):
+        bars.update(S_NS, price)
+    with pytest.raises(ValueError, match="not a positive number"):
+        sampled.update(S_NS, price)
+    bars.update(2 * S_NS, 100.0)
+    bars.update(3 * S_NS, 100.0)
+    assert (bars.count, bars.atr) == (1, 0.0)
+    sampled.update(2 * S_NS, 100.0)
+    sampled.update(3 * S_NS, 100.01)
+    assert sampled.sigma == pytest.approx(1e-4)
+
+
+def test_reset_is_exact() -> None:
+    bars, sampled = TrueRange(1.0, 2), Volatility()
+    for second in range(1, 9):
+        bars.update(second * S_NS, 100.0 + second % 3)
+        sampled.update(second * S_NS, 100.0 + second % 3)
+    assert bars.atr > 0.0
+    assert sampled.sigma > 0.0
+    bars.reset()
+    sampled.reset()
+    assert (bars.atr, bars.count, bars.ready, sampled.sigma) == (0.0, 0, False, 0.0)
+    bars.update(S_NS, 50.0)
+    bars.update(2 * S_NS, 50.0)
+    assert (bars.atr, bars.count) == (0.0, 1)
+
+
+@pytest.mark.parametrize(("bar_s", "bars"), [(0.0, 1), (float("nan"), 1), (1.0, 0)])
+def test_parameters_are_checked(bar_s: float, bars: int) -> None:
+    with pytest.raises(ValueError, match="bar"):
+        TrueRange(bar_s, bars)
+    with pytest.raises(ValueError, match="half_life_s"):
+        Volatility(bar_s and float("inf"))

@@ -1,0 +1,1 @@
+"""What the layers are worth on recordings: sampled, tested, and said plainly."""

@@ -1,0 +1,113 @@
+"""What a venue's error codes mean, as one table: a named reason, what to do, and what is certain.
+
+Source: VENUES 2. A code that leaves the outcome open never counts as a refusal: the order is
+looked up by its client id before anything else.
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from hfengine.errors import VenueRejected, VenueUnknown
+from hfengine.exchange import rejects
+from hfengine.instruments import VenueName
+
+Action = Literal["ok", "fix", "give_up", "query", "backoff", "escalate"]
+"""ok: a success; fix: our mistake or stale rules, reload and ask once more; give_up: drop this
+intent; query: look at the venue first; backoff: later; escalate: stop entries, tell a person."""
+
+DETAIL_CHARS_MAX: Final = 200
+
+
+class Meaning(Struct, frozen=True):
+    """One row: what codes of either venue mean; `unknown` when the order may have been placed."""
+
+    reason: str
+    action: Action
+    bybit: tuple[int, ...] = ()
+    binance: tuple[int, ...] = ()
+    unknown: bool = False
+
+
+MEANINGS: Final = (
+    Meaning("leverage_not_modified", "ok", (110043,)),
+    Meaning(
+        rejects.LEVERAGE_ABOVE_MAXIMUM, "give_up", (110013, 110086, 110090), (-4028, -2027, -2028)
+    ),
+    Meaning(
+        "leverage_not_allowed",
+        "escalate",
+        (110087,),
+        (-4202, -4203, -4205, -4206, -4209, -4403),
+    ),
+    Meaning("leverage_mode", "escalate", (110036, 110038)),
+    Meaning(
+        rejects.INSUFFICIENT_MARGIN,
+        "give_up",
+        (110004, 110006, 110007, 110012, 110044, 110045, 110052),
+        (-2018, -2019, -4051),
+    ),
+    Meaning("bad_request", "fix", (10001,)),
+    Meaning(rejects.ABOVE_MAX_QUANTITY, "fix", (), (-4005,)),
+    Meaning(rejects.BELOW_MIN_QUANTITY, "fix", (), (-4003, -4004)),
+    Meaning(rejects.BELOW_MIN_NOTIONAL, "give_up", (110094,), (-4164,)),
+    Meaning("bad_precision", "fix", (), (-1111, -4014, -4023)),
+    Meaning(rejects.PRICE_BAND, "give_up", (110003, 110120, 110121), (-4131, -4016, -4024)),
+    Meaning(rejects.REDUCE_ONLY_REJECTED, "query", (110017,), (-2022, -4118)),
+    # the order is there: our own, sent before
+    Meaning(rejects.DUPLICATE_CLIENT_ID, "query", (110072,), (-4116, -4115), unknown=True),
+    Meaning("duplicate_request_id", "fix", (20006,)),
+    Meaning(rejects.UNKNOWN_ORDER, "query", (110001, 110008, 110010), (-2011, -2013)),
+    Meaning("clock_skew", "fix", (10002,), (-1021, -5028)),
+    Meaning("bad_key", "escalate", (10003, 10004, 33004), (-1022, -2014, -2015)),
+    Meaning("rate_limit", "backoff", (10006, 403, 429, 10429, 10403, 20003), (-1003, -1015)),
+    Meaning("position_mode_not_modified", "ok", (110025,), (-4059,)),
+    Meaning("position_mode_locked", "escalate", (110024, 110028), (-4068, -4067)),
+    Meaning("position_mode_mismatch", "escalate", (), (-4061,)),
+    Meaning(rejects.MARGIN_MODE_NOT_MODIFIED, "ok", (110026, 3400045), (-4046,)),
+    Meaning(rejects.MARGIN_MODE_LOCKED, "escalate", (), (-4047, -4048, -4168)),
+    Meaning(rejects.WOULD_TRIGGER_IMMEDIATELY, "give_up", (110092, 110093), (-2021,)),
+    Meaning(rejects.POST_ONLY_WOULD_TAKE, "give_up", (), (-5022,)),
+    Meaning("wrong_endpoint", "fix", (10404,), (-4120,)),
+    Meaning("protection_exists", "query", (), (-4130,)),
+    Meaning("too_many_orders", "escalate", (110009, 110020), (-2025, -4045)),
+    Meaning(
+        "reduce_only_regime",
+        "escalate",
+        (110023, 10027, 110066, 110124),
+        (-4400, -4401, -2023, -4192),
+    ),
+    Meaning("busy", "query", (10019,), (-1008, -1001, -1000), unknown=True),
+    Meaning("outcome_unknown", "query", (10000, 10016), (-1006, -1007), unknown=True),
+)
+
+BY_CODE: Final[dict[VenueName, dict[int, Meaning]]] = {
+    "bybit": {code: meaning for meaning in MEANINGS for code in meaning.bybit},
+    "binance": {code: meaning for meaning in MEANINGS for code in meaning.binance},
+}
+
+SURELY_REFUSED: Final[dict[VenueName, tuple[range, ...]]] = {
+    "bybit": (range(20000, 40000), range(110000, 200000), range(3400000, 3500000)),
+    "binance": (range(-1199, -1100), range(-5999, -2000)),
+}
+"""Where a code the table does not list still says that the request was looked at and refused; the
+rest (gateways, time-outs, what is new) leaves the outcome open."""
+
+
+def meaning_of(venue: VenueName, code: int) -> Meaning:
+    """Return what an error code means; one not listed is named after its number."""
+    meaning = BY_CODE[venue].get(code)
+    if meaning is not None:
+        return meaning
+    if any(code in codes for codes in SURELY_REFUSED[venue]):
+        return Meaning(f"code_{code}", "give_up")
+    return Meaning(f"code_{code}", "query", unknown=True)
+
+
+def refusal(venue: VenueName, code: int, text: str) -> VenueRejected | VenueUnknown:
+    """Return the error an order's answer with `code` stands for."""
+    meaning = meaning_of(venue, code)
+    detail = f"{venue} {code} {text[:DETAIL_CHARS_MAX]}"
+    if meaning.unknown:
+        return VenueUnknown(f"{meaning.reason}: {detail}")
+    return VenueRejected(meaning.reason, detail)

@@ -1,0 +1,268 @@
+"""Binance USDⓈ-M order entry on /ws-fapi/v1: each frame signed, a bracket is three of them.
+
+The stop leaves in the same turn as the entry it protects, the take-profit once the entry is known
+to live; a stop whose entry came to nothing is cancelled (DESIGN 7.11). An entry whose answer was
+lost keeps its stop: too much protection is the lesser harm.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, Unpack
+
+import msgspec
+from msgspec import Struct
+
+from hfengine.errors import VenueRejected, VenueUnknown
+from hfengine.exchange import rejects
+from hfengine.instruments import Instrument
+from hfengine.kernels.binance_orders import BinanceOrders
+from hfengine.messages import OrderKind, OrderState, OrderUpdate
+from hfengine.requests import OrderRequest
+from hfengine.venues.answer_codes import DETAIL_CHARS_MAX, refusal
+from hfengine.venues.order_entry import (
+    BAD_ORDER,
+    TIF,
+    UNSUPPORTED,
+    Credentials,
+    LegOutcome,
+    OrderEntry,
+    Waiting,
+    Wires,
+)
+
+PING: Final = None
+"""The venue pings; the link answers."""
+
+STOP_LEG: Final = "s"
+TARGET_LEG: Final = "t"
+
+CLIENT_ID_CHARS_MAX: Final = 36
+
+NOTHING: Final = Decimal(0)
+
+STATES: Final[dict[str, OrderState]] = {
+    "NEW": "new",
+    "PARTIALLY_FILLED": "partially_filled",
+    "FILLED": "filled",
+    "CANCELED": "cancelled",
+    "EXPIRED": "cancelled",
+    "EXPIRED_IN_MATCH": "cancelled",
+    "REJECTED": "rejected",
+}
+"""Order states; those of a conditional order follow its own life (`ALGO_STATES`)."""
+
+ALGO_STATES: Final[dict[str, OrderState]] = {
+    "NEW": "untriggered",
+    "TRIGGERING": "triggered",
+    "TRIGGERED": "triggered",
+    "FINISHED": "triggered",
+    "CANCELED": "cancelled",
+    "EXPIRED": "cancelled",
+    "REJECTED": "rejected",
+}
+
+
+class _Placed(Struct):
+    order_id: int = msgspec.field(name="orderId", default=0)
+    status: str = ""
+    filled: Decimal = msgspec.field(name="executedQty", default=NOTHING)
+    algo_id: int = msgspec.field(name="algoId", default=0)
+    algo_status: str = msgspec.field(name="algoStatus", default="")
+
+
+class _Failure(Struct):
+    code: int
+    text: str = msgspec.field(name="msg", default="")
+
+
+class _Reply(Struct):
+    request_id: str | int | None = msgspec.field(name="id", default=None)
+    status: int = 0
+    placed: _Placed = msgspec.field(name="result", default_factory=_Placed)
+    failure: _Failure | None = msgspec.field(name="error", default=None)
+
+
+class _Symbol:
+    """A symbol's template, and its grids' counting as bound methods."""
+
+    __slots__ = ("orders", "steps", "ticks")
+
+    def __init__(
+        self, instrument: Instrument, credentials: Credentials, recv_window_ms: int
+    ) -> None:
+        tick, step = f"{instrument.price_tick:f}", f"{instrument.quantity_step:f}"
+        self.orders = BinanceOrders(
+            instrument.symbol, tick, step, credentials.api_key, credentials.signer, recv_window_ms
+        )
+        self.ticks = self.orders.price.count
+        self.steps = self.orders.quantity.count
+
+
+class BinanceOrderEntry(OrderEntry):
+    """Limit, market and conditional market orders in one-way mode.
+
+    The acknowledgement of a limit or market order carries its state and what was filled at once.
+    """
+
+    venue = "binance"
+    has_legs = True
+
+    def __init__(
+        self,
+        instruments: Mapping[str, Instrument],
+        credentials: Credentials,
+        **wires: Unpack[Wires],
+    ) -> None:
+        super().__init__(**wires)
+        window_ms = self.settings.recv_window_ms
+        self._symbols = {
+            name: _Symbol(each, credentials, window_ms) for name, each in instruments.items()
+        }
+        self._api_key = credentials.api_key
+        self._replies = msgspec.json.Decoder(_Reply)
+
+    def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
+        symbol = self._symbols.get(request.symbol)
+        if symbol is None:
+            raise VenueRejected(rejects.UNKNOWN_SYMBOL, request.symbol)
+        kind = request.kind
+        conditional = kind in ("stop_market", "take_profit_market")
+        if request.close_position and not conditional:
+            raise VenueRejected(UNSUPPORTED, f"{kind} orders cannot ask to close the position")
+        if request.stop or request.target:
+            _check_protected(request)
+        ticks = steps = 0
+        price = request.trigger if conditional else request.price
+        try:
+            ticks = symbol.ticks(price) if kind != "market" else 0
+            for trigger in (request.stop, request.target):
+                symbol.ticks(trigger)
+        except ValueError as error:
+            raise VenueRejected(rejects.OFF_TICK, f"{request.symbol}: {error}") from None
+        try:
+            steps = symbol.steps(request.quantity) if not request.close_position else 0
+        except ValueError as error:
+            raise VenueRejected(rejects.OFF_STEP, f"{request.symbol}: {error}") from None
+        orders, side, client_id = symbol.orders, request.side, request.client_id
+        if kind == "limit":
+            tif = TIF[request.tif]
+            reduce_only = request.reduce_only
+            return orders.limit(request_id, now_ms, client_id, side, steps, ticks, tif, reduce_only)
+        if kind == "market":
+            return orders.market(request_id, now_ms, client_id, side, steps, request.reduce_only)
+        if not steps and not request.close_position:
+            raise VenueRejected(rejects.OFF_STEP, f"{request.symbol}: a quantity of 0")
+        target, by_mark = kind == "take_profit_market", request.trigger_by == "mark"
+        return orders.conditional(
+            request_id, now_ms, client_id, side, target, ticks, steps, by_mark
+        )
+
+    # legs
+
+    def _protect(self, request: OrderRequest, now_ms: int) -> None:
+        self._place_leg(_stop_of(request), now_ms)
+
+    def _place_leg(self, leg: OrderRequest, now_ms: int) -> None:
+        request_id = self._last_id = self._last_id + 1
+        try:
+            frame = self._frame(leg, request_id, now_ms)
+        except (VenueRejected, ValueError) as error:
+            # the entry has left: whatever is wrong with its leg must not look like its refusal
+            self._tell_leg(leg, VenueRejected(BAD_ORDER, f"{leg.client_id}: {error}"))
+            return
+        self._send_leg(request_id, frame, leg)
+
+    def _answered(self, waiting: Waiting, outcome: LegOutcome) -> None:
+        """Send the take-profit of an entry that lives; cancel the stop of one that does not."""
+        request = waiting.request
+        if not (request.stop or request.target):
+            return
+        if isinstance(outcome, OrderUpdate):
+            lives = outcome.filled > 0 or outcome.state in ("new", "partially_filled")
+        elif isinstance(outcome, VenueRejected):
+            lives = False
+        else:
+            return
+        now_ms = self._clock.now_ns() // 1_000_000 + self.clock_offset_ms
+        if lives and request.target:
+            self._place_leg(_target_of(request), now_ms)
+        elif not lives and request.stop:
+            stop = _stop_of(request)
+            request_id = self._last_id = self._last_id + 1
+            orders = self._symbols[request.symbol].orders
+            frame = orders.cancel_conditional(request_id, now_ms, stop.client_id)
+            self._send_leg(request_id, frame, stop, cancels=True)
+
+    # answers
+
+    def heard(self, payload: bytes, received_ns: int) -> None:
+        """Take one answer."""
+        try:
+            reply = self._replies.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.unread_answers += 1
+            return
+        request_id = str(reply.request_id)
+        self._resolve(request_id, lambda sent: self._outcome(sent, reply, received_ns))
+
+    def _outcome(self, sent: Waiting, reply: _Reply, received_ns: int) -> LegOutcome:
+        request, placed = sent.request, reply.placed
+        failure = reply.failure
+        if failure is not None:
+            text = failure.text.replace(self._api_key, "***")[:DETAIL_CHARS_MAX]
+            return refusal("binance", failure.code, text)
+        states, status = STATES, placed.status
+        if placed.algo_id:
+            states, status = ALGO_STATES, placed.algo_status
+        if sent.cancels:
+            states, status = ALGO_STATES, "CANCELED"
+        state = states.get(status)
+        if reply.status != 200 or state is None:
+            said = f"status {reply.status} {status}".strip()
+            return VenueUnknown(f"{request.client_id}: binance answered with {said}")
+        return OrderUpdate(
+            request.client_id,
+            str(placed.algo_id or placed.order_id),
+            request.symbol,
+            received_ns,
+            request.kind,
+            request.side,
+            request.quantity,
+            placed.filled,
+            request.price,
+            request.trigger,
+            request.reduce_only,
+            state,
+        )
+
+
+def _check_protected(request: OrderRequest) -> None:
+    """Refuse protection where the venue has none, before anything was sent."""
+    if request.reduce_only:
+        raise VenueRejected(rejects.PROTECTION_ON_REDUCE_ONLY, request.client_id)
+    if len(request.client_id) >= CLIENT_ID_CHARS_MAX:
+        text = f"{request.client_id}: no room for the suffix of its stop and target"
+        raise VenueRejected(rejects.BAD_CLIENT_ID, text)
+
+
+def _stop_of(entry: OrderRequest) -> OrderRequest:
+    return _leg_of(entry, "stop_market", entry.stop, STOP_LEG)
+
+
+def _target_of(entry: OrderRequest) -> OrderRequest:
+    return _leg_of(entry, "take_profit_market", entry.target, TARGET_LEG)
+
+
+def _leg_of(entry: OrderRequest, kind: OrderKind, trigger: Decimal, suffix: str) -> OrderRequest:
+    """Return the conditional order that closes what `entry` opens."""
+    return OrderRequest(
+        client_id=entry.client_id + suffix,
+        symbol=entry.symbol,
+        side=-entry.side,
+        kind=kind,
+        quantity=NOTHING,
+        reduce_only=True,
+        trigger=trigger,
+        trigger_by=entry.protect_by,
+        close_position=True,
+    )

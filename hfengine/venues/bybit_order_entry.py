@@ -1,0 +1,221 @@
+"""Bybit V5 order entry on /v5/trade: authenticated once a connection, stop and target attached."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, Unpack
+
+import msgspec
+from msgspec import Struct
+
+from hfengine.errors import VenueRejected, VenueUnavailable
+from hfengine.exchange import rejects
+from hfengine.instruments import Instrument
+from hfengine.kernels.bybit_orders import BybitOrders
+from hfengine.messages import OrderUpdate
+from hfengine.requests import OrderRequest
+from hfengine.venues.answer_codes import DETAIL_CHARS_MAX, meaning_of, refusal
+from hfengine.venues.order_entry import (
+    TIF,
+    UNSUPPORTED,
+    Credentials,
+    LegOutcome,
+    OrderEntry,
+    Sender,
+    Waiting,
+    Wires,
+)
+
+PING: Final = b'{"op":"ping"}'
+PING_EVERY_S: Final = 20.0
+"""What keeps the connection: the link sends it (`LinkSettings.ping`)."""
+
+AUTH_LIFE_MS: Final = 10_000
+REPEATED_AUTH: Final = 20001
+UNLISTED: Final = -1
+NOTHING: Final = Decimal(0)
+
+
+class _Placed(Struct):
+    order_id: str = msgspec.field(name="orderId", default="")
+
+
+class _Asked(Struct):
+    op: str = ""
+
+
+class _Reply(Struct):
+    """An answer of either form: to orders and authentication, or to what was not understood."""
+
+    op: str = ""
+    code: int = msgspec.field(name="retCode", default=0)
+    text: str = msgspec.field(name="retMsg", default="")
+    success: bool = True
+    other_text: str = msgspec.field(name="ret_msg", default="")
+    request_id: str = msgspec.field(name="reqId", default="")
+    placed: _Placed = msgspec.field(name="data", default_factory=_Placed)
+    asked: _Asked = msgspec.field(name="request", default_factory=_Asked)
+
+
+class _Symbol:
+    """A symbol's template, and its grids' counting as bound methods."""
+
+    __slots__ = ("orders", "steps", "ticks")
+
+    def __init__(self, instrument: Instrument, recv_window_ms: int) -> None:
+        tick, step = f"{instrument.price_tick:f}", f"{instrument.quantity_step:f}"
+        self.orders = BybitOrders(instrument.symbol, tick, step, recv_window_ms)
+        self.ticks = self.orders.price.count
+        self.steps = self.orders.quantity.count
+
+
+class BybitOrderEntry(OrderEntry):
+    """Limit and market orders in one-way mode; an entry's stop and target ride on its frame.
+
+    An acknowledgement says that the order was taken, not what became of it: state "new".
+    """
+
+    venue = "bybit"
+
+    def __init__(
+        self,
+        instruments: Mapping[str, Instrument],
+        credentials: Credentials,
+        **wires: Unpack[Wires],
+    ) -> None:
+        super().__init__(**wires)
+        window_ms = self.settings.recv_window_ms
+        self._symbols = {name: _Symbol(each, window_ms) for name, each in instruments.items()}
+        self._credentials = credentials
+        self._replies = msgspec.json.Decoder(_Reply)
+        self._auth_timer: asyncio.TimerHandle | None = None
+
+    def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
+        symbol = self._symbols.get(request.symbol)
+        if symbol is None:
+            raise VenueRejected(rejects.UNKNOWN_SYMBOL, request.symbol)
+        kind = request.kind
+        if request.close_position or kind not in ("limit", "market"):
+            raise VenueRejected(UNSUPPORTED, f"{kind} orders are not sent over this connection")
+        count = symbol.ticks
+        try:
+            stop = count(request.stop) if request.stop else 0
+            target = count(request.target) if request.target else 0
+            ticks = count(request.price) if kind == "limit" else 0
+        except ValueError as error:
+            raise VenueRejected(rejects.OFF_TICK, f"{request.symbol}: {error}") from None
+        try:
+            steps = symbol.steps(request.quantity)
+        except ValueError as error:
+            raise VenueRejected(rejects.OFF_STEP, f"{request.symbol}: {error}") from None
+        by_mark = request.protect_by == "mark"
+        if kind == "market":
+            return symbol.orders.market(
+                request_id,
+                now_ms,
+                request.client_id,
+                request.side,
+                steps,
+                request.reduce_only,
+                stop,
+                target,
+                by_mark,
+            )
+        return symbol.orders.limit(
+            request_id,
+            now_ms,
+            request.client_id,
+            request.side,
+            steps,
+            ticks,
+            TIF[request.tif],
+            request.reduce_only,
+            stop,
+            target,
+            by_mark,
+        )
+
+    # the connection
+
+    def opened(self, link: Sender) -> None:
+        """Authenticate; orders can be sent once the venue agreed."""
+        self._sender = link
+        self._why_not = "not authenticated yet"
+        self._authenticate()
+
+    def _authenticate(self) -> None:
+        """Send the authentication frame, and again as long as no answer comes."""
+        if self._sender is None:
+            return
+        delay_s = self.settings.answer_max_s
+        self._auth_timer = self._loop.call_later(delay_s, self._authenticate)
+        credentials = self._credentials
+        now_ms = self._clock.now_ns() // 1_000_000 + self.clock_offset_ms
+        expires = str(now_ms + AUTH_LIFE_MS)
+        signature = credentials.signer.sign_hex(f"GET/realtime{expires}".encode()).decode()
+        arguments = [credentials.api_key, expires, signature]
+        try:
+            self._sender.send(msgspec.json.encode({"op": "auth", "args": arguments}))
+        except VenueUnavailable as error:
+            # the link is closing: `closed` follows, then a new connection
+            self._why_not = f"not authenticated: {error}"
+
+    def closed(self, reason: str) -> None:
+        """Forget the connection and its authentication."""
+        self._stop_asking()
+        super().closed(reason)
+
+    def _stop_asking(self) -> None:
+        if self._auth_timer is not None:
+            self._auth_timer.cancel()
+            self._auth_timer = None
+
+    def heard(self, payload: bytes, received_ns: int) -> None:
+        """Take one answer; pongs are the link's business."""
+        try:
+            reply = self._replies.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.unread_answers += 1
+            return
+        op = reply.op
+        if op == "order.create":
+            self._resolve(reply.request_id, lambda sent: self._outcome(sent, reply, received_ns))
+        elif op == "auth" or reply.asked.op == "auth":
+            self._authenticated(reply)
+        elif op not in ("ping", "pong"):
+            self.unread_answers += 1
+
+    def _outcome(self, sent: Waiting, reply: _Reply, received_ns: int) -> LegOutcome:
+        request = sent.request
+        if reply.code:
+            return refusal("bybit", reply.code, self._clean(reply.text))
+        return OrderUpdate(
+            request.client_id,
+            reply.placed.order_id,
+            request.symbol,
+            received_ns,
+            request.kind,
+            request.side,
+            request.quantity,
+            NOTHING,
+            request.price,
+            request.trigger,
+            request.reduce_only,
+            "new",
+        )
+
+    def _authenticated(self, reply: _Reply) -> None:
+        self._stop_asking()
+        code = reply.code
+        if code == REPEATED_AUTH or (code == 0 and reply.success):
+            if not self.is_ready:
+                self._become_ready()
+            return
+        text = self._clean(reply.text or reply.other_text)
+        meaning = meaning_of("bybit", code or UNLISTED)
+        reason = meaning.reason if code else "refused"
+        self._become_unready(f"authentication refused: {reason}: bybit {code} {text}")
+
+    def _clean(self, text: str) -> str:
+        """Shorten a venue's words, and take the key out of them."""
+        return text.replace(self._credentials.api_key, "***")[:DETAIL_CHARS_MAX]

@@ -1,0 +1,53 @@
+"""The compiled grid against Decimal arithmetic."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from hfengine.kernels.grid import Grid
+from tests.reference.grid import Grid as Reference
+
+units = st.builds(
+    lambda number, decimals: format(Decimal(number).scaleb(-decimals), "f"),
+    st.integers(1, 10**6) | st.sampled_from([1, 5, 10, 25, 100]),
+    st.integers(0, 15),
+)
+
+
+def most(unit: str) -> int:
+    scaled = int(unit.replace(".", ""))
+    return (10**18 - 1) // scaled
+
+
+@given(units, st.data())
+def test_there_and_back(unit, data):
+    count = data.draw(st.integers(0, most(unit)))
+    grid, reference = Grid(unit), Reference(unit)
+    text = grid.text(count)
+    assert text == reference.text(count)
+    assert grid.count(Decimal(text)) == count
+
+
+@given(units, st.decimals(0, 10**9, allow_nan=False, allow_infinity=False, places=8))
+def test_a_number_is_counted_or_refused(unit, number):
+    want = Reference(unit).count(number)
+    assume(want is None or want <= most(unit))
+    if want is None:
+        with pytest.raises(ValueError, match="is not on the grid"):
+            Grid(unit).count(number)
+    else:
+        assert Grid(unit).count(number) == want
+
+
+@given(units, st.data(), st.integers(-6, 6))
+def test_the_way_a_number_is_written_does_not_matter(unit, data, shift):
+    count = data.draw(st.integers(0, min(most(unit), 10**9)))
+    exact = Decimal(Reference(unit).text(count))
+    for written in (
+        exact.normalize(),
+        exact * Decimal("1.000"),
+        exact.scaleb(shift).scaleb(-shift),
+    ):
+        assert Grid(unit).count(written) == count
