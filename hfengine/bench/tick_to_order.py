@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from hfengine.bench.local_account import LocalAccount
 from hfengine.bench.pressing import SYMBOL, pressing_book
 from hfengine.bench.rounds import Quantiles, quantiles_of
 from hfengine.clock import WallClock
@@ -18,7 +17,6 @@ from hfengine.config import Profile, load
 from hfengine.engine import Engine
 from hfengine.kernels.histogram import Histogram, now_ns
 from hfengine.messages import Frame
-from hfengine.requests import OrderRequest
 from hfengine.runtime.loops import new_live_loop
 from hfengine.runtime.stages import Stages
 from hfengine.seeds import Seed
@@ -26,7 +24,13 @@ from hfengine.summary import Summary
 from hfengine.surroundings import Surroundings, instruments_of
 from hfengine.venues.bybit_order_entry import BybitOrderEntry
 from hfengine.venues.order_entry import Credentials, OrderEntrySettings
-from hfengine.venues.port import Answer, Ended, Tell
+from hfengine.venues.port import Ended, Tell
+from hfengine.venues.rehearsed import (
+    BYBIT_WELCOME,
+    RehearsedVenue,
+    bybit_acknowledgement,
+    rehearsed_bybit,
+)
 
 PROFILE: Final[dict[str, object]] = {
     "symbols": [SYMBOL],
@@ -50,25 +54,8 @@ QUIET_TURNS = 3
 """Turns of the loop after an order, for its answer to be heard."""
 
 
-class Sink:
-    """Takes order frames where a socket would, and notes when."""
-
-    __slots__ = ("frames", "last_frame", "sent_ns")
-
-    def __init__(self) -> None:
-        self.sent_ns = 0
-        self.frames = 0
-        self.last_frame = b""
-
-    def send(self, payload: bytes) -> None:
-        """Note the moment at which the bytes are handed over."""
-        self.sent_ns = now_ns()
-        self.last_frame = payload
-        self.frames += 1
-
-
-class SinkVenue(LocalAccount):
-    """Market data from a list, order entry into a sink."""
+class SinkVenue(RehearsedVenue):
+    """Market data from a list, orders into a sink."""
 
     def __init__(
         self,
@@ -76,16 +63,9 @@ class SinkVenue(LocalAccount):
         loop: asyncio.AbstractEventLoop,
         clock: WallClock,
         stages: Stages,
+        driving: Callable[["SinkVenue"], Coroutine[Any, Any, None]],
     ) -> None:
-        super().__init__(clock)
-        self.sink = Sink()
-        self.orders: BybitOrderEntry | None = None
-        self.requests: list[OrderRequest] = []
-        self.driving: Callable[[SinkVenue], Coroutine[Any, Any, None]] | None = None
-        self._loop = loop
-        self._ended: Ended | None = None
-        self._task: asyncio.Task[None] | None = None
-        self.orders = BybitOrderEntry(
+        orders = BybitOrderEntry(
             instruments_of(profile),
             Credentials("benchmark", b"not a secret"),
             clock=clock,
@@ -93,17 +73,17 @@ class SinkVenue(LocalAccount):
             settings=OrderEntrySettings(),
             write_ns=stages.write,
         )
+        super().__init__(clock, orders, BYBIT_WELCOME, bybit_acknowledgement)
+        self._driving = driving
+        self._loop = loop
+        self._ended: Ended | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def connect(self, market: Tell, account: Tell, ended: Ended) -> None:
-        """Authenticate against nobody, then let the measurement drive."""
+        """Let the measurement drive."""
         super().connect(market, account, ended)
         self._ended = ended
-        orders = self.orders
-        assert orders is not None
-        orders.opened(self.sink)
-        orders.heard(b'{"op":"auth","retCode":0}', 0)
-        assert self.driving is not None
-        self._task = self._loop.create_task(self.driving(self))
+        self._task = self._loop.create_task(self._driving(self))
         self._task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
@@ -111,34 +91,17 @@ class SinkVenue(LocalAccount):
         error = None if task.cancelled() else task.exception()
         self._ended("measured" if error is None else f"the measurement failed: {error!r}")
 
-    def place(self, request: OrderRequest) -> Answer:
-        """Send one order into the sink."""
-        self.requests.append(request)
-        assert self.orders is not None
-        return self.orders.place(request)
-
     def tell_market(self, payload: bytes) -> None:
         """Hand one frame over, as a link does."""
         self._market(Frame(SYMBOL, self._clock.now_ns(), payload, "bench"))
 
-    async def answer(self) -> None:
-        """Acknowledge and cancel what was sent, and let the engine hear it."""
-        orders = self.orders
-        assert orders is not None
-        for request in self.requests:
-            request_id = orders._last_id
-            reply = b'{"op":"order.create","retCode":0,"reqId":"%d","data":{"orderId":"x"}}'
-            orders.heard(reply % request_id, self._clock.now_ns())
-            self.cancel_unfilled(request)
-        self.requests.clear()
+    async def settle(self) -> None:
+        """Answer what was sent, and let the engine hear it."""
+        self.answer()
         for _ in range(QUIET_TURNS):
-            await self.turn()
-
-    async def turn(self) -> None:
-        """Let the loop turn once."""
-        turned = self._loop.create_future()
-        self._loop.call_soon(turned.set_result, None)
-        await turned
+            turned = self._loop.create_future()
+            self._loop.call_soon(turned.set_result, None)
+            await turned
 
     async def pause(self, seconds: float) -> None:
         """Let the loop sleep."""
@@ -168,16 +131,23 @@ class TickToOrder:
 
         return self._measure(count, between)
 
-    def paced(self, count: int, per_s: float) -> Quantiles:
-        """Return the same with the loop asleep between two frames, `per_s` of them a second."""
+    def paced(self, count: int, per_s: float, *, spin: bool = False) -> Quantiles:
+        """Return the same with a wait between two frames, `per_s` of them a second.
+
+        The loop sleeps meanwhile, or spins.
+        """
 
         async def between(venue: SinkVenue) -> None:
             await venue.pause(1.0 / per_s)
 
-        return self._measure(count, between)
+        return self._measure(count, between, spin=spin)
 
     def _measure(
-        self, count: int, between: Callable[[SinkVenue], Coroutine[Any, Any, None]]
+        self,
+        count: int,
+        between: Callable[[SinkVenue], Coroutine[Any, Any, None]],
+        *,
+        spin: bool = False,
     ) -> Quantiles:
         took = Histogram()
         frames = self.stream.frames
@@ -190,7 +160,7 @@ class TickToOrder:
             venue.tell_market(self.stream.snapshot)
             for payload in frames[:warm_up]:
                 venue.tell_market(payload)
-                await venue.answer()
+                await venue.settle()
             sink = venue.sink
             self.orders = -sink.frames
             for payload in frames[warm_up : warm_up + count]:
@@ -200,23 +170,30 @@ class TickToOrder:
                 venue.tell_market(payload)
                 if sink.frames > before:
                     took.record(sink.sent_ns - started_ns)
-                await venue.answer()
+                await venue.settle()
             self.orders += sink.frames
             self.last_frame = sink.last_frame
 
-        self._run(drive)
+        self._run(drive, spin=spin)
         return quantiles_of(took)
 
-    def _run(self, drive: Callable[[SinkVenue], Coroutine[Any, Any, None]]) -> Summary:
+    def _run(
+        self, drive: Callable[[SinkVenue], Coroutine[Any, Any, None]], *, spin: bool
+    ) -> Summary:
         with tempfile.TemporaryDirectory(prefix="hfengine-bench-") as folder:
             changes = {**PROFILE, "journal.directory": folder}
             profile = load("paper", environment={}, dotenv=None, overrides=changes)
-            loop, clock = new_live_loop(), WallClock()
-            stages = Stages()
-            venue = SinkVenue(profile, loop, clock, stages)
-            venue.driving = drive
+            loop, clock = new_live_loop(spin=spin), WallClock()
+            stages, instruments = Stages(), instruments_of(profile)
+            venue = SinkVenue(profile, loop, clock, stages, drive)
             surroundings = Surroundings(
-                loop, clock, venue, instruments_of(profile), dialect="bybit", stages=stages
+                loop,
+                clock,
+                venue,
+                instruments,
+                dialect="bybit",
+                rehearse=lambda: rehearsed_bybit(instruments, clock, loop),
+                stages=stages,
             )
             summary = Engine(profile, surroundings).run()
         if not summary.reason.startswith("measured"):
