@@ -22,7 +22,7 @@ $(VENV)/.packages: pyproject.toml constraints.txt
 	@$(PYTHON) tools/compiler.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing packages into $(VENV) (the first time takes about a minute)"
-	@$(PIP) --upgrade cython setuptools
+	@$(PIP) --upgrade cython setuptools picows
 	@$(PIP) --no-build-isolation -e '.[dev]'
 	@touch $@
 

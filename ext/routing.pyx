@@ -10,6 +10,8 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.ref cimport PyObject
 from libc.string cimport memcmp
 
+from hfengine.kernels.listener cimport Hearer
+
 cdef enum:
     MEMBERS_MAX = 12  # a raw Binance event has at most 8 members before "s"
 
@@ -106,11 +108,61 @@ cdef class Router:
         self._routes = {name.encode(): target for name, target in routes.items()}
 
     def route(self, bytes payload not None):
-        cdef const char* start = PyBytes_AS_STRING(payload)
-        cdef const char* name = NULL
-        cdef Py_ssize_t size = 0
-        cdef PyObject* target
-        if not find_route(start, start + PyBytes_GET_SIZE(payload), &name, &size):
-            return None
-        target = PyDict_GetItem(self._routes, PyBytes_FromStringAndSize(name, size))
+        cdef PyObject* target = find_target(payload, self._routes)
         return None if target == NULL else <object>target
+
+
+cdef PyObject* find_target(bytes payload, dict routes) except? NULL:
+    cdef const char* start = PyBytes_AS_STRING(payload)
+    cdef const char* name = NULL
+    cdef Py_ssize_t size = 0
+    if not find_route(start, start + PyBytes_GET_SIZE(payload), &name, &size):
+        return NULL
+    return PyDict_GetItem(routes, PyBytes_FromStringAndSize(name, size))
+
+
+cdef class Stream:
+    """One topic as it lives: when it was last heard."""
+
+    cdef readonly str topic
+    cdef readonly str symbol
+    cdef public object heard_ns
+
+    def __init__(self, str topic not None, str symbol not None):
+        self.topic = topic
+        self.symbol = symbol
+        self.heard_ns = 0
+
+
+cdef class FrameHearer(Hearer):
+    """Makes a frame message of what is known, leaves the rest. See the stub."""
+
+    cdef dict _routes
+    cdef object _frame
+    cdef object _stages
+    cdef str _origin
+    cdef public object tell
+
+    def __init__(self, routes, frame, tell, stages, str origin not None, other):
+        Hearer.__init__(self, other)
+        self._routes = {}
+        for name, stream in routes.items():
+            if not isinstance(stream, Stream):
+                raise TypeError(f"{name}: a route leads to a Stream, not {type(stream).__name__}")
+            self._routes[name.encode()] = stream
+        self._frame = frame
+        self._stages = stages
+        self._origin = origin
+        self.tell = tell
+
+    cdef int hear(self, bytes payload, received_ns, read_at_ns) except -1:
+        cdef PyObject* found = find_target(payload, self._routes)
+        cdef Stream stream
+        self._stages.read_at_ns = read_at_ns
+        if found == NULL:
+            self.to(payload, received_ns)
+            return 0
+        stream = <Stream>found
+        stream.heard_ns = received_ns
+        self.tell(self._frame(stream.symbol, received_ns, payload, self._origin))
+        return 0

@@ -31,6 +31,7 @@ from hfengine.messages import (
     Start,
     TradeTick,
 )
+from hfengine.rehearsal import Rehearsal
 from hfengine.requests import OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.ids import short_name
@@ -75,6 +76,8 @@ class Engine:
         self._venue = surroundings.venue
         self._instruments = surroundings.instruments
         self._outruns_disk = surroundings.outruns_disk
+        self._make_rehearsed = surroundings.rehearse
+        self._rehearsal: Rehearsal | None = None
         self._dialect = surroundings.dialect
         self._asks_for_books = surroundings.asks_for_books
         self._start_ns = self._clock.now_ns()
@@ -137,6 +140,7 @@ class Engine:
         try:
             await self.view()
             venue.connect(self._deliver_market, self._deliver_account, self.stop)
+            self._rehearse()
             before = await venue.balance()
             started_ns = mono_ns()
             self._routes.publish(Start(self._clock.now_ns()))
@@ -150,10 +154,19 @@ class Engine:
         finally:
             watching.cancel()
             venue.stop()
+            if self._rehearsal is not None:
+                await self._rehearsal.end()
             await self._host.shutdown()
             if self._journal is not None:
                 self._journal.close("crashed")
         return summary
+
+    def _rehearse(self) -> None:
+        """Begin to keep the path warm, where the surroundings say how and the profile wants it."""
+        if self._make_rehearsed is None or not self._settings.runtime.warm_every_ms:
+            return
+        self._rehearsal = Rehearsal(self._wiring, self._host, self._make_rehearsed, self._pause)
+        self._rehearsal.begin()
 
     def _interrupt(self, number: int) -> None:
         self._loop.remove_signal_handler(number)
@@ -198,7 +211,7 @@ class Engine:
         self._routes.publish(Halt(self._clock.now_ns(), source, reason))
 
     def _start_actors(self) -> None:
-        wiring = Wiring(
+        self._wiring = wiring = Wiring(
             settings=self._settings,
             instruments=self._instruments,
             venue=self._venue,
@@ -295,6 +308,8 @@ class Engine:
             "now_ns": self._clock.now_ns(),
             "stages": self._stages.quantiles(),
             "session": self._session,
+            "rehearsals": self._rehearsal.walks if self._rehearsal is not None else 0,
+            "rehearsal_fault": self._rehearsal.fault if self._rehearsal is not None else "",
         }
 
     async def _drain(self, reason: str) -> FlattenDone:
@@ -382,6 +397,8 @@ class Engine:
             wallet_usdt=plain(after.wallet_usdt),
             ledger_difference_usdt=plain(net - (after.wallet_usdt - before.wallet_usdt)),
             actor_deaths=self._host.supervisor.died_count,
+            rehearsals=seen["rehearsals"],
+            rehearsal_fault=seen["rehearsal_fault"],
             journal=self._close_journal(),
             latency_ns=seen["stages"],
         )

@@ -16,6 +16,10 @@ RESTART_WINDOW_NS: Final = 60_000_000_000
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 """Largest market-data frame looked at; a REST snapshot of 1000 levels is about 50 kB."""
 
+BURST_FRAMES_MAX: Final = 256
+"""Frames of one socket read that mailboxes hold before their actors run; a flooded socket's read
+buffer grows to many thousands."""
+
 RECORD_LINE_BYTES_MAX: Final = 8 * 1024 * 1024
 """Longest line of a recording."""
 

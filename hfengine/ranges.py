@@ -143,6 +143,7 @@ RANGES: Final[dict[str, Bound]] = {
     "risk.utilisation_close": SHARE,
     "risk.liquidation_left_close": BELOW_ONE,
     "risk.daily_loss_max_usdt": CAP,
+    "runtime.warm_every_ms": NOT_NEGATIVE,
     "runtime.cpu": Bound(-1, 1023),
 }
 """Dotted key -> what its number may be; for a table, each number in it."""

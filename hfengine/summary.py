@@ -64,6 +64,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     wallet_usdt: Decimal
     ledger_difference_usdt: Decimal
     actor_deaths: int
+    rehearsals: int
+    """Orders rehearsed to keep the hot path warm; 0 where time is virtual."""
+    rehearsal_fault: str
     journal: JournalSummary | None
     latency_ns: dict[str, dict[str, int]]
 

@@ -10,6 +10,7 @@ from hfengine.config import Profile
 from hfengine.exchange.core import Exchange
 from hfengine.feeds.source import Feed
 from hfengine.instruments import Instrument, load_catalogue
+from hfengine.rehearsal import MakeVenue
 from hfengine.runtime.stages import Stages
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
@@ -29,6 +30,8 @@ class Surroundings:
     """What the venue's market data is made of."""
     asks_for_books: bool = False
     """Ask the venue for every book at the start: its stream may bring none by itself."""
+    rehearse: MakeVenue | None = None
+    """Makes the venue of a rehearsal; None where time is virtual and nothing grows cold."""
     stages: Stages = field(default_factory=Stages)
     """Where the latencies of this run go; the venue fills those of its sockets."""
     outruns_disk: bool = False

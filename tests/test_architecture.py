@@ -26,7 +26,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("exchange", "feeds"),
     ("venues", "state"),
     ("actors", "localvenue"),
-    ("config", "environment", "checks", "ranges", "topology", "engine", "summary", "surroundings"),
+    (
+        "config",
+        "environment",
+        "checks",
+        "ranges",
+        "topology",
+        "engine",
+        "summary",
+        "surroundings",
+        "rehearsal",
+    ),
     ("cli", "bench", "evaluation", "backtest", "dashboard"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

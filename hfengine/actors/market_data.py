@@ -69,7 +69,12 @@ class MarketData(WiredActor):
         """Decode one frame and publish what it says."""
         stages = self._stages
         started_ns = now_ns()
-        stages.frame_at_ns = started_ns
+        read_at_ns = stages.read_at_ns
+        if read_at_ns:
+            stages.socket.record(started_ns - read_at_ns)
+            stages.frame_at_ns = read_at_ns
+        else:
+            stages.frame_at_ns = started_ns
         self._frames += 1
         symbol = frame.symbol
         feed = self._feeds.get(symbol)
@@ -79,7 +84,7 @@ class MarketData(WiredActor):
         at_ns = frame.received_ns
         self._heard_ns[symbol] = at_ns
         kind = feed.decode(frame.payload)
-        stages.decode.record(now_ns() - started_ns)
+        decoded_ns = stages.decode.record_since(started_ns)
         if kind < 0:
             self._fault(frame, FAULTS[kind], feed.codec.fault_detail)
         if feed.codec.synced is not feed.told_synced:
@@ -88,6 +93,7 @@ class MarketData(WiredActor):
             tick = feed.top(at_ns)
             if tick is not None:
                 self.publish(tick)
+                stages.book.record_since(decoded_ns)
             elif feed.contradicted:
                 self._contradicted(frame, feed)
         elif kind == TRADE:

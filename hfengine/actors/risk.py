@@ -1,5 +1,6 @@
 """Entries and exits pass here: every gate by name, then one sized, proved bracket."""
 
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
@@ -49,6 +50,8 @@ class Risk(WiredActor):
         self._positions: dict[str, PositionChanged] = {}
         self._account: Account | None = None
         self._account_gate: tuple[str, float, float] | None = None
+        self._cleared: dict[str, Account] = {}
+        """Symbols whose standing gates all hold, judged when what they look at changed."""
         self._open_usdt: dict[str, float] = {}
         self._synced: dict[str, bool] = {}
         self._marks: dict[str, MarkTick] = {}
@@ -84,6 +87,7 @@ class Risk(WiredActor):
             self._trusted[symbol] = proof
         else:
             self._trusted.pop(symbol, None)
+        self._changed(symbol)
         self._rehearse(proof)
 
     @handles(LeverageChanged)
@@ -93,6 +97,7 @@ class Risk(WiredActor):
         if proof is not None and proof.got != change.leverage:
             del self._proofs[change.symbol]
             self._trusted.pop(change.symbol, None)
+            self._changed(change.symbol)
 
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
@@ -103,6 +108,7 @@ class Risk(WiredActor):
             self._open_usdt[symbol] = float(position.quantity * position.entry)
         else:
             self._open_usdt.pop(symbol, None)
+        self._changed(symbol)
 
     @handles(BalanceChanged)
     def on_balance(self, balance: BalanceChanged) -> None:
@@ -110,6 +116,7 @@ class Risk(WiredActor):
         first = self._account is None
         self._account = account = Account.of(balance)
         self._account_gate = self._look_at(account)
+        self._cleared.clear()
         if first:
             for proof in self._proofs.values():
                 self._rehearse(proof)
@@ -133,6 +140,7 @@ class Risk(WiredActor):
     def on_sync(self, sync: BookSync) -> None:
         """Keep whether a symbol's book can be trusted."""
         self._synced[sync.symbol] = sync.synced
+        self._changed(sync.symbol)
 
     @handles(MarkTick)
     def on_mark(self, mark: MarkTick) -> None:
@@ -161,26 +169,31 @@ class Risk(WiredActor):
             del self._exiting[symbol]
         if self._unknown.get(symbol) == ended.intent:
             del self._unknown[symbol]
+        self._changed(symbol)
 
     @handles(OrderUnknown)
     def on_unknown(self, unknown: OrderUnknown) -> None:
         """Freeze the symbol until the order's fate is known."""
         self._unknown[unknown.symbol] = unknown.intent
+        self._changed(unknown.symbol)
 
     @handles(Halt)
     def on_halt(self, halt: Halt) -> None:
         """Take no entries."""
         self._halts[halt.source] = halt.reason
+        self._cleared.clear()
 
     @handles(Resume)
     def on_resume(self, resume: Resume) -> None:
         """Clear the halts of one source."""
         self._halts.pop(resume.source, None)
+        self._cleared.clear()
 
     @handles(Flatten)
     def on_flatten(self, flatten: Flatten) -> None:
         """Take no entries while the engine closes down."""
         self._halts["flatten"] = flatten.reason
+        self._cleared.clear()
 
     # decisions
 
@@ -189,13 +202,10 @@ class Risk(WiredActor):
         """Turn an entry wish into a bracket, or into a refusal."""
         started_ns = now_ns()
         try:
-            self._gate(entry)
-            bracket, warnings = self._planners[entry.symbol].plan(
-                entry,
-                self._trusted[entry.symbol],
-                self._gate_account(),
-                self._marks.get(entry.symbol),
-                self._intents,
+            account = self._gate(entry)
+            symbol = entry.symbol
+            bracket, warnings = self._planners[symbol].plan(
+                entry, self._trusted[symbol], account, self._marks.get(symbol), self._intents
             )
         except Refused as refused:
             self._stages.risk.record_since(started_ns)
@@ -211,7 +221,8 @@ class Risk(WiredActor):
                 )
             )
             return
-        self._entering[entry.symbol] = bracket
+        self._entering[symbol] = bracket
+        self._cleared.clear()
         self._entries += 1
         self._stages.risk.record_since(started_ns)
         self.publish(bracket)
@@ -220,41 +231,64 @@ class Risk(WiredActor):
                 FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
             )
 
-    def _gate(self, entry: Entry) -> None:
-        """Raise Refused at the first gate that does not hold."""
+    def _gate(self, entry: Entry) -> Account:
+        """Return the account the entry may use; raises Refused at the first gate that fails.
+
+        The standing gates were judged when what they look at changed; what depends on the moment
+        or on the entry is asked now.
+        """
         symbol = entry.symbol
-        for source, reason in self._halts.items():
-            raise Refused("halted", 1.0, 0.0, f"{source}: {reason}")
         if not self._journal_ok():
             raise Refused("journal", 0.0, 1.0, "the journal is not being written")
-        if not self._synced.get(symbol, False):
-            raise Refused("book_sync", 0.0, 1.0)
-        age_ms = (self.clock.now_ns() - entry.tick_ns) / 1e6
+        account = self._cleared.get(symbol) or self._standing(symbol)
+        now_ns = self.clock.now_ns()
+        age_ms = (now_ns - entry.tick_ns) / 1e6
         if age_ms > self._data_age_max_ms:
             raise Refused("data_age_ms", age_ms, self._data_age_max_ms)
         spread_bps = (entry.ask - entry.bid) / entry.bid * 1e4
         if spread_bps > self._spread_max_bps:
             raise Refused("spread_bps", spread_bps, self._spread_max_bps)
-        proof = self._trusted.get(symbol)
-        if proof is None:
-            raise self._unproved(symbol)
-        if entry.at_ns - proof.at_ns > self._proof_age_max_ns:
-            age_s = (entry.at_ns - proof.at_ns) / 1e9
-            raise Refused("leverage_proof_age_s", age_s, self.settings.leverage.proof_age_max_s)
-        self._gate_orders(symbol)
+        proof_age_ns = entry.at_ns - self._trusted[symbol].at_ns
+        if proof_age_ns > self._proof_age_max_ns:
+            age_max_s = self.settings.leverage.proof_age_max_s
+            raise Refused("leverage_proof_age_s", proof_age_ns / 1e9, age_max_s)
+        if self._limits_loss:
+            loss_usdt = self._day.loss_usdt(now_ns)
+            if loss_usdt >= self._loss_max_usdt:
+                raise Refused("daily_loss_usdt", loss_usdt, self._loss_max_usdt)
+        return account
 
-    def _gate_orders(self, symbol: str) -> None:
+    def _changed(self, symbol: str) -> None:
+        """Forget every clearance, for positions and orders count over all symbols; judge one."""
+        self._cleared.clear()
+        with suppress(Refused):
+            self._cleared[symbol] = self._standing(symbol)
+
+    def _standing(self, symbol: str) -> Account:
+        """Return the account if every gate that does not depend on the moment holds."""
+        for source, reason in self._halts.items():
+            raise Refused("halted", 1.0, 0.0, f"{source}: {reason}")
+        if not self._synced.get(symbol, False):
+            raise Refused("book_sync", 0.0, 1.0)
+        if symbol not in self._trusted:
+            raise self._unproved(symbol)
         if symbol in self._unknown:
             raise Refused("order_unknown", self._unknown[symbol], 0.0)
         if symbol in self._entering or symbol in self._exiting:
             raise Refused("order_in_flight", 1.0, 0.0)
         if symbol in self._open_usdt:
             raise Refused("position_open", float(self._positions[symbol].quantity), 0.0)
-        busy = len(self._open_usdt)
-        if self._entering:
-            busy = len(self._open_usdt.keys() | self._entering.keys())
+        busy = len(self._open_usdt.keys() | self._entering.keys())
         if busy >= self._positions_max:
             raise Refused("positions_max", busy, self._positions_max)
+        account = self._account
+        if account is None:
+            raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
+        if self._account_gate is not None:
+            raise Refused(*self._account_gate)
+        flying = [(float(b.quantity * b.price), b.leverage) for b in self._entering.values()]
+        exposure_usdt = sum(self._open_usdt.values()) + sum(notional for notional, _ in flying)
+        return account.busy(exposure_usdt, sum(notional / lev for notional, lev in flying))
 
     def _unproved(self, symbol: str) -> Refused:
         leverage, proof = self.settings.leverage, self._proofs.get(symbol)
@@ -263,23 +297,6 @@ class Risk(WiredActor):
             return Refused("leverage_proof", 0.0, wanted, "never proved")
         detail = f"{proof.margin_mode}, wanted {leverage.margin_mode}"
         return Refused("leverage_proof", proof.got, wanted, detail)
-
-    def _gate_account(self) -> Account:
-        """Return the account, if it allows an entry, with what is open and on its way."""
-        account = self._account
-        if account is None:
-            raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
-        if self._limits_loss:
-            loss_usdt = self._day.loss_usdt(self.clock.now_ns())
-            if loss_usdt >= self._loss_max_usdt:
-                raise Refused("daily_loss_usdt", loss_usdt, self._loss_max_usdt)
-        if self._account_gate is not None:
-            raise Refused(*self._account_gate)
-        if not self._open_usdt and not self._entering:
-            return account
-        flying = [(float(b.quantity * b.price), b.leverage) for b in self._entering.values()]
-        exposure_usdt = sum(self._open_usdt.values()) + sum(notional for notional, _ in flying)
-        return account.busy(exposure_usdt, sum(notional / lev for notional, lev in flying))
 
     @handles(Reduce)
     def on_reduce(self, reduce: Reduce) -> None:
@@ -305,6 +322,7 @@ class Risk(WiredActor):
         intent = self.wiring.intents.draw()
         reduction = ReducePosition(intent, symbol, at_ns, wish.side, quantity, wish.reason)
         self._exiting[symbol] = reduction
+        self._cleared.clear()
         self.publish(reduction)
 
     @handles(Report)

@@ -1,13 +1,14 @@
 """Ticks in, forecasts and entry wishes out: the seven layers, asked once a tick."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hfengine.actors.layering import layers_of
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.kernels.histogram import now_ns
 from hfengine.kernels.layers import ENTRY, NO_SIGNAL, Layers
 from hfengine.messages import LONG, SHORT, BookTick, Entry, Forecast, Refusal, Report, TradeTick
-from hfengine.runtime.actor import handles
+from hfengine.runtime.actor import Policy, handles
 
 REARM_REFUSED_NS = 1_000_000_000
 
@@ -30,6 +31,9 @@ class Signals(WiredActor):
     After a signal the symbol rests: `cooldown_s` after an Entry, a second after a Refusal here.
     """
 
+    policies: ClassVar[Mapping[type[Any], Policy]] = {BookTick: Policy.CONFLATE}
+    """Of the books of one read batch only the newest counts; trades are all kept."""
+
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring)
         signals = self.settings.signals
@@ -37,7 +41,7 @@ class Signals(WiredActor):
         self._seats = {symbol: Seat(one) for symbol, one in layers.items()}
         self._cooldown_ns = int(signals.cooldown_s * 1e9)
         self._forecast_ns = int(signals.forecast_every_ms * 1e6)
-        self._record = wiring.stages.signals.record
+        self._record = wiring.stages.signals.record_since
         self._numbers = wiring.signals
 
     @handles(TradeTick)
@@ -59,10 +63,10 @@ class Signals(WiredActor):
             if at_ns >= seat.rearm_ns:
                 verdict = seat.layers.gate()
                 if verdict != NO_SIGNAL:
-                    self._record(now_ns() - started_ns)
+                    self._record(started_ns)
                     self._raise(tick, seat, entered=verdict == ENTRY)
                     return
-        self._record(now_ns() - started_ns)
+        self._record(started_ns)
 
     def _tell_forecast(self, tick: BookTick, layers: Layers) -> None:
         self.publish(

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hfengine.clock import Clock, WallClock
@@ -92,6 +94,18 @@ class Batch:
 def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:
     """Return the virtual clock of a virtual loop, wall time for any other."""
     return loop.clock if isinstance(loop, VirtualLoop) else WallClock()
+
+
+@contextmanager
+def another_host(
+    loop: asyncio.AbstractEventLoop, clock: Clock, *, system: str
+) -> Iterator[ActorHost]:
+    """Make a second system of actors on a loop that has one; those made inside belong to it."""
+    first: ActorHost | None = getattr(_here, "host", None)
+    try:
+        yield ActorHost(loop, clock, system=system)
+    finally:
+        _here.host = first
 
 
 class _Elsewhere:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from hfengine.errors import VenueRejected, VenueUnavailable
 from hfengine.limits import FRAME_BYTES_MAX
 from hfengine.runtime.hosts import ActorHost
+from hfengine.runtime.stages import Stages
 from hfengine.venues.link import LinkSettings
 from hfengine.venues.native_market import FeedSettings, NativeMarket, Topic
 from hfengine.venues.subscriptions import Answer, Operation
@@ -86,6 +87,7 @@ class BinanceMarket(NativeMarket):
         wrapped: bool = True,
         split: bool = True,
         settings: FeedSettings = FEED,
+        stages: Stages | None = None,
     ) -> None:
         """Choose the streams.
 
@@ -105,7 +107,13 @@ class BinanceMarket(NativeMarket):
                 Topic(market, f"{lower}@markPrice@1s", symbol),
             ]
         super().__init__(
-            BinanceDialect(), topics, url=url, settings=settings, host=host, random=random
+            BinanceDialect(),
+            topics,
+            url=url,
+            settings=settings,
+            host=host,
+            random=random,
+            stages=stages,
         )
         self._rest_url = rest_url.rstrip("/")
         self._http: aiohttp.ClientSession | None = None

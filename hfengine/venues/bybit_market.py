@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from hfengine.runtime.hosts import ActorHost
+from hfengine.runtime.stages import Stages
 from hfengine.venues.link import LinkSettings
 from hfengine.venues.native_market import FeedSettings, NativeMarket, Topic
 from hfengine.venues.subscriptions import Answer, Operation
@@ -68,6 +69,7 @@ class BybitMarket(NativeMarket):
         url: str = MAINNET,
         depth: Literal[1, 50, 200, 500, 1000] = 50,
         settings: FeedSettings = FEED,
+        stages: Stages | None = None,
     ) -> None:
         topics = [
             Topic(PATH, name, symbol, is_book=name.startswith("orderbook"))
@@ -79,7 +81,13 @@ class BybitMarket(NativeMarket):
             )
         ]
         super().__init__(
-            BybitDialect(), topics, url=url, settings=settings, host=host, random=random
+            BybitDialect(),
+            topics,
+            url=url,
+            settings=settings,
+            host=host,
+            random=random,
+            stages=stages,
         )
 
     async def snapshot(self, symbol: str) -> bytes | None:

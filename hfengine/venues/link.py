@@ -10,7 +10,6 @@ from picows import (
     WSCloseCode,
     WSError,
     WSFrame,
-    WSListener,
     WSMsgType,
     WSProtocolError,
     WSTransport,
@@ -18,8 +17,8 @@ from picows import (
 )
 
 from hfengine.errors import VenueUnavailable
-from hfengine.kernels.histogram import now_ns
-from hfengine.limits import FRAME_BYTES_MAX
+from hfengine.kernels.listener import Line, Listener
+from hfengine.limits import BURST_FRAMES_MAX, FRAME_BYTES_MAX
 from hfengine.runtime.hosts import ActorHost
 
 logger = logging.getLogger(__name__)
@@ -69,12 +68,13 @@ class Session(Protocol):
         """Learn that the connection ended, or that one could not be made."""
 
 
-class Link:
+class Link(Line):
     """One websocket connection to one URL, made again whenever it ends until `stop`.
 
     All messages of one socket read reach the session in one batch of the host, so that actors run
-    once, when the last is in. An error of the session ends the connection: its state is not known
-    any more. Counters only grow.
+    once, when the last is in; of a long read, once every `BURST_FRAMES_MAX`. A session whose
+    `heard` is a compiled `Hearer` is reached without a Python frame. An error of the session ends
+    the connection: its state is not known any more. Counters only grow.
     """
 
     def __init__(
@@ -92,14 +92,13 @@ class Link:
         self.settings = settings
         self.host = host
         self.is_open = False
+        self.listener = None
         self.opens = 0
         self.attempts_failed = 0
         self.silences = 0
         self.session_errors = 0
         self.last_reason = ""
         """Why the last connection ended."""
-        self.burst_at_ns = 0
-        """Monotonic time (`kernels.histogram.now_ns`) at which the newest bytes were read."""
         self._session = session
         self._random = random
         self._wire: _Wire | None = None
@@ -112,7 +111,7 @@ class Link:
     @property
     def frames(self) -> int:
         """How many frames came in, pings and pongs included."""
-        return self._frames_before + (0 if self._wire is None else self._wire.frames)
+        return self._frames_before + (0 if self.listener is None else self.listener.frames)
 
     @property
     def reconnects(self) -> int:
@@ -148,16 +147,12 @@ class Link:
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    def send(self, payload: bytes) -> None:
-        """Hand one text frame to the socket; raises VenueUnavailable when nothing was sent."""
-        wire = self._wire
-        if wire is None or not self.is_open or wire.transport.is_close_frame_sent:
-            msg = f"{self.name}: not connected to {self.url}"
-            raise VenueUnavailable(msg)
-        if wire.congested:
-            msg = f"{self.name}: the venue does not read what is sent to it"
-            raise VenueUnavailable(msg)
-        wire.transport.send(TEXT, payload)
+    def unsendable(self) -> VenueUnavailable:
+        """Return why `send` refuses."""
+        listener = self.listener
+        if self.is_open and listener is not None and listener.congested:
+            return VenueUnavailable(f"{self.name}: the venue does not read what is sent to it")
+        return VenueUnavailable(f"{self.name}: not connected to {self.url}")
 
     def drop(self, reason: str) -> None:
         """Cut the connection at once; it is made again unless the link was stopped."""
@@ -169,7 +164,7 @@ class Link:
         while not self._stopping:
             self._frames_before = self.frames
             wire = _Wire(self, self._session)
-            self._wire = wire
+            self._wire, self.listener = wire, wire.listener
             try:
                 async with asyncio.timeout(self.settings.connect_timeout_s):
                     await self._connect(wire)
@@ -191,7 +186,7 @@ class Link:
 
     async def _connect(self, wire: "_Wire") -> None:
         await ws_connect(
-            lambda: wire,
+            lambda: wire.listener,
             self.url,
             # A pong sent by picows itself would hide the end of a burst.
             enable_auto_pong=False,
@@ -207,13 +202,13 @@ class Link:
         gone = asyncio.ensure_future(wire.transport.wait_disconnected())
         try:
             heard_s = pinged_s = loop.time()
-            heard = wire.frames
+            heard = wire.listener.frames
             every_s = min(settings.ping_every_s / 2, settings.silence_max_s / 4, LOOK_S)
             while not gone.done():
                 await asyncio.wait({gone}, timeout=every_s if self.is_open else CLOSING_S)
                 now_s = loop.time()
-                if wire.frames != heard:
-                    heard, heard_s = wire.frames, now_s
+                if wire.listener.frames != heard:
+                    heard, heard_s = wire.listener.frames, now_s
                 if gone.done():
                     break
                 if not self.is_open:
@@ -250,36 +245,31 @@ class Link:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.is_open = False
         self._frames_before = self.frames
-        self._wire = None
+        self._wire = self.listener = None
         if not task.cancelled() and (error := task.exception()) is not None:
             self.host.loop.call_exception_handler(
                 {"message": f"link {self.name} gave up", "exception": error, "task": task}
             )
 
 
-class _Wire(WSListener):
-    """One connection of a link: whole messages out of frames, bursts into batches."""
+class _Wire:
+    """One connection of a link: what its compiled listener leaves to Python."""
 
     def __init__(self, link: Link, session: Session) -> None:
-        super().__init__()
         self.transport: WSTransport
-        self.frames = 0
+        self.listener = Listener(
+            self, link.host, link.host.clock.now_ns, session.heard, BURST_FRAMES_MAX
+        )
         self.abandoned = False
-        self.congested = False
         self.ending_at_s = 0.0
         self._link = link
         self._host = link.host
-        self._clock = link.host.clock
         self._session = session
-        self._heard = session.heard
-        self._in_burst = False
-        self._broken = False
-        self._received_ns = 0
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._reason = ""
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
+    def connected(self, transport: WSTransport) -> None:
         """Open the session, unless nobody waits for this connection any more."""
         self.transport = transport
         link = self._link
@@ -291,42 +281,20 @@ class _Wire(WSListener):
         try:
             self._session.opened(link)
         except BaseException as error:
-            self._fail(error)
+            self.listener.broken = True
+            self.failed(error)
             raise
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Pass a message on; the batch closes after the burst's last frame, whatever happens."""
-        self.frames += 1
-        last = frame.last_in_buffer
-        if not self._in_burst:
-            self._received_ns = self._clock.now_ns()
-            self._link.burst_at_ns = now_ns()
-            if not last:
-                self._in_burst = True
-                self._host.begin_batch()
-        try:
-            if self._broken:
-                return
-            # The usual case first, and by identity: this is every frame's way.
-            if frame.msg_type is TEXT and frame.fin and not self._parts:
-                self._heard(frame.get_payload_as_bytes(), self._received_ns)
-            else:
-                self._take(transport, frame)
-        except BaseException as error:
-            self._fail(error)
-            raise
-        finally:
-            if last and self._in_burst:
-                self._in_burst = False
-                self._host.end_batch()
+    def failed(self, error: BaseException) -> None:
+        """Say why the connection ends.
 
-    def _fail(self, error: BaseException) -> None:
-        # picows closes the connection; what follows would meet a session in an unknown state.
-        self._broken = True
+        picows closes it; what follows would meet a session in an unknown state.
+        """
         named = error.args[-1] if isinstance(error, WSProtocolError) else repr(error)
         self._closing(f"closed by us: {named}")
 
-    def _take(self, transport: WSTransport, frame: WSFrame) -> None:
+    def take(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take a piece of a message, a ping, or the venue's goodbye."""
         kind = frame.msg_type
         if kind in (TEXT, BINARY):
             if self._parts:
@@ -350,30 +318,20 @@ class _Wire(WSListener):
         self._parts_bytes += frame.payload_size + 1
         if self._parts_bytes > FRAME_BYTES_MAX:
             raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"over {FRAME_BYTES_MAX} bytes")
+        self.listener.in_parts = not frame.fin
         if frame.fin:
             payload = b"".join(self._parts)
             self._parts, self._parts_bytes = [], 0
-            self._heard(payload, self._received_ns)
+            self.listener.hear(payload)
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
+    def disconnected(self, transport: WSTransport) -> None:
         """Tell the session why, once."""
-        if self._in_burst:
-            self._in_burst = False
-            self._host.end_batch()
         if self.abandoned:
             return
         link = self._link
         link.is_open = False
         link.last_reason = self._reason or _reason_of(transport)
         self._session.closed(link.last_reason)
-
-    def pause_writing(self) -> None:
-        """Refuse further sends: the peer does not read."""
-        self.congested = True
-
-    def resume_writing(self) -> None:
-        """Take sends again."""
-        self.congested = False
 
     def ping(self, payload: bytes | None) -> None:
         """Send the venue's ping, or a ping frame."""
@@ -396,7 +354,7 @@ class _Wire(WSListener):
     def abandon(self) -> None:
         """Never open the session, or close what was opened while nobody waits any more."""
         self.cut("abandoned")
-        self.abandoned = True
+        self.abandoned = self.listener.broken = True
 
     def _closing(self, reason: str) -> bool:
         if not self._link.is_open:

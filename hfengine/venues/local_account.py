@@ -1,4 +1,4 @@
-"""An account answered in this process: what a measurement needs of a venue besides its sockets."""
+"""An account answered in this process: what a measurement or a rehearsal needs of a venue."""
 
 from decimal import Decimal
 from typing import Literal
@@ -15,8 +15,8 @@ WALLET_USDT = Decimal(1_000_000)
 class LocalAccount:
     """One account that is always flat: every entry is acknowledged, then cancelled unfilled.
 
-    For measuring only. Leverage is set and read back here, so that the engine's proof and its
-    gates run as they always do; a subclass brings market data and sends the orders.
+    For measuring and rehearsing only. Leverage is set and read back here, so that the engine's
+    proof and its gates run as they always do; a subclass brings market data and sends the orders.
     """
 
     derived_marks = 0

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from hfengine.errors import VenueRejected, VenueUnavailable
-from hfengine.kernels.routing import Router
+from hfengine.kernels.routing import FrameHearer, Stream
 from hfengine.messages import FeedFault, Frame
 from hfengine.runtime.hosts import ActorHost
+from hfengine.runtime.stages import Stages
 from hfengine.runtime.timers import Timers
 from hfengine.venues.feed_faults import DISCONNECTED, REFUSED_TOPIC, SILENT, UNROUTABLE
 from hfengine.venues.link import Link, LinkSettings
@@ -63,17 +64,6 @@ class Topic(Struct, frozen=True):
     is_book: bool = False
 
 
-class _Stream:
-    """One topic as it lives: when it was last heard."""
-
-    __slots__ = ("heard_ns", "symbol", "topic")
-
-    def __init__(self, topic: Topic) -> None:
-        self.topic = topic.name
-        self.symbol = topic.symbol
-        self.heard_ns = 0
-
-
 class Connection:
     """One socket's topics: the session of a link."""
 
@@ -90,6 +80,22 @@ class Connection:
         market: "NativeMarket",
     ) -> None:
         self.name = name
+        self.topics_of: dict[str, list[str]] = {}
+        self.unroutable = 0
+        self._dialect = dialect
+        self._stale_ns = round(settings.stale_after_s * 1e9)
+        self._host = host
+        self._tell = market.tell
+        self._changed = market.changed
+        self._watched: dict[str, list[Stream]] = {}
+        """Symbol -> the streams whose silence counts: its book where that is here, else all."""
+        self._renewed_ns: dict[str, int] = {}
+        self._told_closed = False
+        self._routes: Mapping[str, Stream] = self._plan(topics)
+        self.heard: FrameHearer[Frame] = FrameHearer(
+            self._routes, Frame, market.tell, market.stages, name, self._heard_other
+        )
+        """Passes a frame on to its symbol; anything else is an answer or a fault."""
         self.link = Link(url, self, host=host, random=random, settings=settings.link, name=name)
         self.subscriptions = Subscriptions(
             [topic.name for topic in topics],
@@ -100,23 +106,9 @@ class Connection:
             requests_a_second=settings.requests_a_second,
             answer_max_s=settings.answer_max_s,
         )
-        self.topics_of: dict[str, list[str]] = {}
-        self.unroutable = 0
-        self._dialect = dialect
-        self._stale_ns = round(settings.stale_after_s * 1e9)
-        self._host = host
-        self._tell = market.tell
-        self._changed = market.changed
-        self._watched: dict[str, list[_Stream]] = {}
-        """Symbol -> the streams whose silence counts: its book where that is here, else all."""
-        self._renewed_ns: dict[str, int] = {}
-        self._told_closed = False
-        routes = self._plan(topics)
-        self._routes: Mapping[str, _Stream] = routes
-        self._route = Router(routes).route
 
-    def _plan(self, topics: Sequence[Topic]) -> dict[str, _Stream]:
-        streams = {topic.name: _Stream(topic) for topic in topics}
+    def _plan(self, topics: Sequence[Topic]) -> dict[str, Stream]:
+        streams = {topic.name: Stream(topic.name, topic.symbol) for topic in topics}
         routes = dict(streams)
         for topic in topics:
             self.topics_of.setdefault(topic.symbol, []).append(topic.name)
@@ -136,15 +128,6 @@ class Connection:
         for stream in self._routes.values():
             stream.heard_ns = now_ns
         self.subscriptions.begin(self._host.loop.time())
-
-    def heard(self, payload: bytes, received_ns: int) -> None:
-        """Pass a frame on to its symbol; anything else is an answer or a fault."""
-        stream = self._route(payload)
-        if stream is None:
-            self._heard_other(payload, received_ns)
-            return
-        stream.heard_ns = received_ns
-        self._tell(Frame(stream.symbol, received_ns, payload, self.name))
 
     def closed(self, reason: str) -> None:
         """Tell, once, that no book fed from here can be believed any more."""
@@ -223,7 +206,7 @@ class Connection:
             self._fault(symbol, REFUSED_TOPIC, f"{topic}: {refusal}")
         self._changed()
 
-    def _stream_of(self, message: Mapping[str, Any]) -> _Stream | None:
+    def _stream_of(self, message: Mapping[str, Any]) -> Stream | None:
         """Find the stream of a frame whose keys are in an unusual order."""
         inner = message.get("data")
         names = [message.get(key) for key in ("topic", "stream", "s")]
@@ -250,8 +233,10 @@ class NativeMarket:
         settings: FeedSettings,
         host: ActorHost,
         random: Random,
+        stages: Stages | None = None,
     ) -> None:
         self.settings = settings
+        self.stages = stages if stages is not None else Stages()
         self.host = host
         self.symbols = list(dict.fromkeys(topic.symbol for topic in topics))
         self.book_topics = {topic.symbol: topic.name for topic in topics if topic.is_book}
@@ -280,6 +265,7 @@ class NativeMarket:
         """Start the connections: frames and faults go to `market`."""
         self._market = market
         for connection in self.connections:
+            connection.heard.tell = market
             connection.link.start()
         look_s = min(LOOK_MAX_S, self.settings.stale_after_s / 4, self.settings.answer_max_s / 4)
         self._timers.every(round(look_s * 1e9), self._look)
@@ -289,6 +275,7 @@ class NativeMarket:
         self._stopped = True
         self._timers.cancel_all()
         for connection in self.connections:
+            connection.heard.tell = self.tell
             connection.link.stop()
 
     async def snapshot(self, symbol: str) -> bytes | None:

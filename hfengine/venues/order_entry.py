@@ -131,6 +131,11 @@ class OrderEntry:
         """Return how many frames have not been answered yet."""
         return len(self._waiting)
 
+    @property
+    def last_request_id(self) -> int:
+        """Return the number of the newest frame sent."""
+        return self._last_id
+
     # orders out
 
     def place(self, request: OrderRequest) -> asyncio.Future[OrderUpdate]:

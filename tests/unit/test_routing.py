@@ -2,7 +2,9 @@
 
 import pytest
 
-from hfengine.kernels.routing import Router
+from hfengine.kernels.routing import FrameHearer, Router, Stream
+from hfengine.messages import Frame
+from hfengine.runtime.stages import Stages
 
 ROUTER = Router(
     {
@@ -67,3 +69,67 @@ def test_the_same_object_comes_back_and_only_bytes_are_taken():
         router.route("text")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         router.route(None)  # type: ignore[arg-type]
+
+
+class Heard:
+    """A frame hearer over one stream, and what came out of it."""
+
+    def __init__(self) -> None:
+        self.told: list[Frame] = []
+        self.others: list[tuple[bytes, int]] = []
+        self.stages = Stages()
+        self.stream = Stream("orderbook.50.BTCUSDT", "BTCUSDT")
+        self.hearer = FrameHearer(
+            {"orderbook.50.BTCUSDT": self.stream},
+            Frame,
+            self.told.append,
+            self.stages,
+            "bybit#1",
+            lambda payload, received_ns: self.others.append((payload, received_ns)),
+        )
+
+
+def test_a_known_topic_is_told_as_a_frame_of_its_symbol():
+    heard = Heard()
+    payload = b'{"topic":"orderbook.50.BTCUSDT"}'
+    assert heard.stream.heard_ns == 0
+    heard.hearer(payload, 17, 5)
+    assert heard.told == [Frame("BTCUSDT", 17, payload, "bybit#1")]
+    assert heard.stream.heard_ns == 17
+    assert heard.stages.read_at_ns == 5
+    assert heard.others == []
+
+
+def test_an_unknown_topic_is_left_and_marks_nothing_as_heard():
+    heard = Heard()
+    payload = b'{"topic":"orderbook.50.ETHUSDT"}'
+    heard.hearer(payload, 17, 5)
+    assert heard.told == []
+    assert heard.others == [(payload, 17)]
+    assert heard.stream.heard_ns == 0
+    assert heard.stages.read_at_ns == 5, "what is left may be told as a frame after all"
+
+
+def test_frames_go_to_whoever_takes_them_now():
+    heard = Heard()
+    later: list[Frame] = []
+    heard.hearer.tell = later.append
+    heard.hearer(b'{"topic":"orderbook.50.BTCUSDT"}', 17, 5)
+    assert heard.told == []
+    assert [frame.symbol for frame in later] == ["BTCUSDT"]
+
+
+def test_what_takes_a_frame_may_fail():
+    heard = Heard()
+
+    def fail(_frame: Frame) -> None:
+        raise LookupError("on purpose")
+
+    heard.hearer.tell = fail
+    with pytest.raises(LookupError, match="on purpose"):
+        heard.hearer(b'{"topic":"orderbook.50.BTCUSDT"}', 17, 5)
+
+
+def test_a_route_leads_to_a_stream():
+    with pytest.raises(TypeError, match="x: a route leads to a Stream, not str"):
+        FrameHearer({"x": "BTCUSDT"}, Frame, print, Stages(), "", print)  # type: ignore[dict-item]

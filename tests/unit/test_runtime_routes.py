@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from hfengine.clock import VirtualClock
+from hfengine.kernels.publisher import Publisher
 from hfengine.runtime.actor import LoopActor, handles
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.routes import Routes, UnroutedMessage
@@ -133,3 +134,8 @@ def test_an_actor_publishes_on_its_hosts_routes(host, log):
     host.pump()
     source.tell(Tick(5))
     assert log == [("Listener-1", Fill(5))]
+
+
+def test_a_plan_delivers_to_mailboxes_only() -> None:
+    with pytest.raises(TypeError, match="not to list"):
+        Publisher(LookupError).plan(str, (), ([],))  # type: ignore[arg-type]

@@ -43,6 +43,8 @@ RUN = Summary(
     wallet_usdt=Decimal("10002.5"),
     ledger_difference_usdt=Decimal(0),
     actor_deaths=0,
+    rehearsals=0,
+    rehearsal_fault="",
     journal=JournalSummary("journals/abc", "5a4c", 1_000),
     latency_ns={"risk": {"p50": 1_000, "p99": 2_000, "p999": 3_000}},
 )

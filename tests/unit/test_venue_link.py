@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from picows import WSCloseCode, WSMsgType
 
-from hfengine.limits import FRAME_BYTES_MAX
+from hfengine.limits import BURST_FRAMES_MAX, FRAME_BYTES_MAX
 from hfengine.messages import Frame
 from hfengine.runtime.actor import LoopActor, handles
 from hfengine.venues.link import Link
@@ -62,6 +62,24 @@ def test_one_read_is_one_batch_even_when_a_ping_ends_it(run, last):
         assert bench.host.idle()
         bench.server.peer.send(b"alone")
         await until(lambda: len(seen) == 6)
+        assert bench.host.idle()
+
+    run(test)
+
+
+def test_a_flood_in_one_read_never_fills_a_mailbox(run):
+    async def test(bench: Bench) -> None:
+        await bench.open_link()
+        hearer = Hearer.start(bench.notes)
+        actor = bench.host.actors[hearer.actor_urn]
+        bench.notes.on_payload = lambda payload: hearer.tell(Frame("BTCUSDT", 0, payload))
+        count = 3 * BURST_FRAMES_MAX + 7
+        bench.server.peer.send_in_one_read(*[b"%d" % n for n in range(count)])
+        await until(lambda: len(actor.seen) == count)  # type: ignore[attr-defined]
+        assert bench.notes.payloads == [b"%d" % n for n in range(count)], "none lost, in order"
+        longest = max(map(bench.notes.received_ns.count, bench.notes.received_ns))
+        assert longest > BURST_FRAMES_MAX, "the flood did not come in one read: nothing is tested"
+        assert actor.actor_inbox.high_water == BURST_FRAMES_MAX
         assert bench.host.idle()
 
     run(test)

@@ -101,7 +101,7 @@ def test_a_peer_that_does_not_read_is_not_written_to_for_ever(run):
         with pytest.raises(VenueUnavailable, match="does not read"):
             flood()
         bench.server.peer.transport.underlying_transport.resume_reading()
-        await until(lambda: not link._wire.congested)
+        await until(lambda: not link.listener.congested)
         link.send(b"again")
         await until(lambda: bench.server.peer.received[-1] == b"again")
 

@@ -94,11 +94,15 @@ def _tick_to_order(report: PeerReport, effort: Effort) -> None:
     report.ratios["tick_to_order_vs_ccxt_hot_plain"] = paired(
         ours_hot, noted("ccxt_hot_plain", lambda: plain.hot(frames)), effort.rounds
     )
-    report.ratios["tick_to_order_vs_ccxt_paced"] = paired(
-        noted("engine_paced", lambda: engine.paced(paced, PACE_PER_S)),
-        noted("ccxt_paced", lambda: plain.paced(paced, PACE_PER_S)),
-        effort.rounds,
-    )
+    theirs_paced = noted("ccxt_paced", lambda: plain.paced(paced, PACE_PER_S))
+    for figure, spin in (("", False), ("_spin", True)):
+
+        def ours_paced(spin: bool = spin) -> Quantiles:
+            return engine.paced(paced, PACE_PER_S, spin=spin)
+
+        report.ratios[f"tick_to_order_vs_ccxt_paced{figure}"] = paired(
+            noted(f"engine_paced{figure}", ours_paced), theirs_paced, effort.rounds
+        )
 
 
 def _sockets(report: PeerReport, effort: Effort) -> None:

@@ -1,0 +1,1 @@
+"""Measurements over real sockets: floods, and wire to wire."""
