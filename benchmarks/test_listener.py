@@ -37,7 +37,7 @@ def test_frame_to_tell(benchmark: Any, host: Host, heard: str) -> None:
         hearer(payload, received_ns)
 
     taker = hearer if heard == "compiled" else by_python
-    listener = Listener(None, host, WallClock().now_ns, taker, 256)  # type: ignore[arg-type]
+    listener = Listener(None, host, WallClock().now_ns, taker, 256, 1 << 20)  # type: ignore[arg-type]
     frame = made_frame(WSMsgType.TEXT, PAYLOAD, True, False)
     benchmark(listener.on_ws_frame, None, frame)
     assert told[0].payload == PAYLOAD

@@ -138,14 +138,14 @@ cdef class Fusion:
         cdef double ahead
         self._refused = 0
         self._measured = self._threshold = 0.0
-        if not self._fused or self._drift == 0.0 or fabs(self._drift) < self.drift_min:
+        if not self._fused or self._drift == 0.0 or not fabs(self._drift) >= self.drift_min:
             return NO_SIGNAL_C
         ahead = self._cross_move if self._drift > 0.0 else -self._cross_move
         if self._cross_claims and self._weights[AT_CROSS] > 0.0 and ahead < 0.0:
             return self.refuse(GATE_CROSS, ahead, 0.0)
-        if self._opposition > self.disagreement_max:
+        if not self._opposition <= self.disagreement_max:
             return self.refuse(GATE_DISAGREEMENT, self._opposition, self.disagreement_max)
-        if self._confidence < self.confidence_min:
+        if not self._confidence >= self.confidence_min:
             return self.refuse(GATE_CONFIDENCE, self._confidence, self.confidence_min)
         return ENTRY_C
 

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """All layers of one symbol behind one call a market event, and what each expects of the horizon."""
 
-from libc.math cimport M_LN2, expm1, isfinite, log
+from libc.math cimport M_LN2, expm1, fabs, isfinite, log
 from libc.stdint cimport int64_t
 
 from hfengine.kernels.bars cimport TrueRange, Volatility
@@ -26,7 +26,10 @@ cdef double MOVE_MAX = 0.1
 
 
 cdef inline double bounded(double move) noexcept nogil:
-    return MOVE_MAX if move > MOVE_MAX else (-MOVE_MAX if move < -MOVE_MAX else move)
+    # written so that what is no number expects nothing, instead of spreading
+    if not fabs(move) <= MOVE_MAX:
+        return MOVE_MAX if move > MOVE_MAX else (-MOVE_MAX if move < -MOVE_MAX else 0.0)
+    return move
 
 
 cdef class Layers:

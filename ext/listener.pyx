@@ -56,15 +56,23 @@ cdef class Listener(WSListener):
     cdef bint in_burst
     cdef int batch_frames
     cdef int batch_frames_max
+    cdef Py_ssize_t batch_bytes
+    cdef Py_ssize_t batch_bytes_max
 
-    def __init__(self, wire, Host host not None, now_ns, heard, int batch_frames_max):
-        if batch_frames_max < 1:
-            raise ValueError(f"a batch of at most {batch_frames_max} frames holds none")
+    def __init__(
+        self, wire, Host host not None, now_ns, heard, int batch_frames_max,
+        Py_ssize_t batch_bytes_max
+    ):
+        if batch_frames_max < 1 or batch_bytes_max < 1:
+            raise ValueError(
+                f"a batch of at most {batch_frames_max} frames and {batch_bytes_max} bytes holds "
+                "none")
         self.wire = wire
         self.host = host
         self.now_ns = now_ns
         self.hearer = heard if isinstance(heard, Hearer) else Hearer(heard)
         self.batch_frames_max = batch_frames_max
+        self.batch_bytes_max = batch_bytes_max
         self.received_ns = self.read_at_ns = 0
 
     cpdef on_ws_connected(self, WSTransport transport):
@@ -97,10 +105,15 @@ cdef class Listener(WSListener):
         finally:
             if self.in_burst:
                 self.batch_frames += 1
+                self.batch_bytes += frame.payload_size
                 if frame.last_in_buffer:
                     self._end_batch()
-                elif self.batch_frames == self.batch_frames_max:
-                    # A flood grows the read buffer: mailboxes are bounded, bursts are not.
+                elif (
+                    self.batch_frames == self.batch_frames_max
+                    or self.batch_bytes >= self.batch_bytes_max
+                ):
+                    # A flood grows the read buffer: mailboxes are bounded, bursts are not. One
+                    # frame may become many messages, in proportion to its bytes.
                     self._end_batch()
                     self._begin_batch()
 
@@ -111,6 +124,7 @@ cdef class Listener(WSListener):
         self.host.begin_batch()
         self.in_burst = True
         self.batch_frames = 0
+        self.batch_bytes = 0
         return 0
 
     cdef int _end_batch(self) except -1:

@@ -151,15 +151,26 @@ class Engine:
             done = await self._drain(reason)
             after = await self._settle()
             summary = await self._summarise(reason, done, before, after, wall_s)
+        except Exception:
+            # fail closed: whatever broke, no position stays open behind it
+            await self._flatten_alone()
+            raise
         finally:
             watching.cancel()
-            venue.stop()
+            try:
+                venue.stop()
+                await self._end_actors()
+            finally:
+                if self._journal is not None:
+                    self._journal.close("crashed")
+        return summary
+
+    async def _end_actors(self) -> None:
+        try:
             if self._rehearsal is not None:
                 await self._rehearsal.end()
+        finally:
             await self._host.shutdown()
-            if self._journal is not None:
-                self._journal.close("crashed")
-        return summary
 
     def _rehearse(self) -> None:
         """Begin to keep the path warm, where the surroundings say how and the profile wants it."""

@@ -5,7 +5,7 @@ from typing import Final
 MAILBOX_MAX: Final = 8192
 """Messages an actor may have waiting; what happens at the bound is the mailbox policy's to say."""
 
-RUN_TASKS_MAX: Final = 256
+RUN_TASKS_MAX: Final = 1024
 """Coroutines one actor may have under way."""
 
 RESTARTS_MAX: Final = 3
@@ -19,6 +19,9 @@ FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 BURST_FRAMES_MAX: Final = 256
 """Frames of one socket read that mailboxes hold before their actors run; a flooded socket's read
 buffer grows to many thousands."""
+
+BURST_BYTES_MAX: Final = 512 * 1024
+"""Bytes of such frames: one frame may hold a thousand trades, of some 130 bytes each."""
 
 RECORD_LINE_BYTES_MAX: Final = 8 * 1024 * 1024
 """Longest line of a recording."""

@@ -38,6 +38,8 @@ from hfengine.venues.port import Answer
 
 QUERY_FIRST_NS = 100_000_000
 RETRY_NS = 1_000_000_000
+OPEN_ORDER_NS = 5_000_000_000
+"""How long an acknowledged order may stay without an end before the venue is asked."""
 REREAD = "reread"
 ACCOUNT = "account"
 PROVE = "prove "
@@ -52,6 +54,8 @@ class Execution(WiredActor):
         self._intents: dict[str, Intent] = {}
         self._heard = wiring.heard_fills
         self._leverage: dict[str, int] = {}
+        self._outdated_ns: dict[str, int] = {}
+        """Symbol -> readings of its leverage that began before are no proof any more."""
         self._quantities: dict[str, PositionChanged] = {}
         self._starting: set[str] = set()
         self._stages = wiring.stages
@@ -75,7 +79,8 @@ class Execution(WiredActor):
 
     def _prove(self, symbol: str, *, may_set: bool) -> None:
         leverage = self.settings.leverage
-        asked = Proving(symbol, leverage.of(symbol), leverage.margin_mode, may_set)
+        at_ns = self.clock.now_ns()
+        asked = Proving(symbol, leverage.of(symbol), leverage.margin_mode, may_set, at_ns)
         self.run(prove(self._venue, asked), tag=asked)
 
     def _may_set(self, symbol: str) -> bool:
@@ -173,7 +178,7 @@ class Execution(WiredActor):
     def on_outcome(self, outcome: Outcome) -> None:
         """Sort an answer by the request it answers."""
         tag = outcome.tag
-        if outcome.cancelled:
+        if outcome.cancelled and not (isinstance(tag, tuple) and tag[0] in ("place", "query")):
             return
         if isinstance(tag, Proving):
             self._proved(tag, outcome)
@@ -195,8 +200,11 @@ class Execution(WiredActor):
 
     def _proved(self, asked: Proving, outcome: Outcome) -> None:
         error = outcome.error
-        if error is None:
+        if asked.asked_ns < self._outdated_ns.get(asked.symbol, 0):
+            self._prove(asked.symbol, may_set=False)
+        elif error is None:
             at_ns = self.clock.now_ns()
+            self._outdated_ns[asked.symbol] = asked.asked_ns
             setting, source = outcome.result
             self._leverage[asked.symbol] = setting.leverage
             self.publish(
@@ -255,6 +263,7 @@ class Execution(WiredActor):
         if error is None:
             intent.hear_order(outcome.result)
             self._end_if_over(intent)
+            self._look_again(client_id)
         elif isinstance(error, VenueRejected):
             self._end(intent, "rejected", str(error))
         elif isinstance(error, VenueUnavailable):
@@ -262,6 +271,11 @@ class Execution(WiredActor):
         else:
             # a lost answer and an error of our own alike: the order may exist
             self._unknown(intent, repr(error))
+
+    def _look_again(self, client_id: str) -> None:
+        """Ask the venue later for an order whose end is still to come: the stream may lose it."""
+        if client_id in self._intents:
+            self.tell_after_ns(OPEN_ORDER_NS, Timer(client_id))
 
     def _unknown(self, intent: Intent, detail: str) -> None:
         source = intent.source
@@ -282,6 +296,7 @@ class Execution(WiredActor):
             if intent.has_ended and client_id in self._intents:
                 # the stream may have lost what the query shows: read fills and positions
                 self.run(self._read_account(), tag=ACCOUNT)
+            self._look_again(client_id)
             return
         intent.queries += 1
         if intent.queries >= QUERY_RETRIES_MAX and outcome.error is None and not intent.heard:
@@ -377,6 +392,7 @@ class Execution(WiredActor):
         """Pass a change on; one that we did not make is proved anew."""
         self.publish(change)
         if change.leverage != self.settings.leverage.of(change.symbol):
+            self._outdated_ns[change.symbol] = self.clock.now_ns()
             self._prove(change.symbol, may_set=False)
 
     # flatten

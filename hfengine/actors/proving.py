@@ -14,6 +14,8 @@ class Proving(NamedTuple):
     leverage: int
     margin_mode: Literal["isolated", "cross"]
     may_set: bool
+    asked_ns: int = 0
+    """When the reading began: what the venue said later outweighs it."""
 
 
 async def prove(venue: Venue, asked: Proving) -> tuple[LeverageSetting, str]:

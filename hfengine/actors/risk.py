@@ -47,6 +47,8 @@ class Risk(WiredActor):
         super().__init__(wiring)
         self._proofs: dict[str, LeverageProof] = {}
         self._trusted: dict[str, LeverageProof] = {}
+        self._told_ns: dict[str, int] = {}
+        """Symbol -> when the venue last spoke of its leverage; older proofs say nothing."""
         self._positions: dict[str, PositionChanged] = {}
         self._account: Account | None = None
         self._account_gate: tuple[str, float, float] | None = None
@@ -81,6 +83,9 @@ class Risk(WiredActor):
     def on_proof(self, proof: LeverageProof) -> None:
         """Keep the newest proof of a symbol; trust it where it proves what is wanted."""
         leverage, symbol = self.settings.leverage, proof.symbol
+        if proof.at_ns < self._told_ns.get(symbol, 0):
+            return
+        self._told_ns[symbol] = proof.at_ns
         self._proofs[symbol] = proof
         matches = proof.got == leverage.of(symbol) and proof.margin_mode == leverage.margin_mode
         if matches or leverage.on_failure == "warn":
@@ -94,6 +99,8 @@ class Risk(WiredActor):
     def on_leverage_changed(self, change: LeverageChanged) -> None:
         """Drop a proof that the venue has just contradicted."""
         proof = self._proofs.get(change.symbol)
+        if proof is None or proof.got != change.leverage:
+            self._told_ns[change.symbol] = max(change.at_ns, self._told_ns.get(change.symbol, 0))
         if proof is not None and proof.got != change.leverage:
             del self._proofs[change.symbol]
             self._trusted.pop(change.symbol, None)
@@ -243,7 +250,8 @@ class Risk(WiredActor):
         account = self._cleared.get(symbol) or self._standing(symbol)
         now_ns = self.clock.now_ns()
         age_ms = (now_ns - entry.tick_ns) / 1e6
-        if age_ms > self._data_age_max_ms:
+        if abs(age_ms) > self._data_age_max_ms:
+            # data from the future is as untrue as old data: a clock is wrong
             raise Refused("data_age_ms", age_ms, self._data_age_max_ms)
         spread_bps = (entry.ask - entry.bid) / entry.bid * 1e4
         if spread_bps > self._spread_max_bps:

@@ -172,11 +172,14 @@ class Journal:
         """
         noted = self._noted
         if noted:
-            try:
-                for message in noted:
+            for message in noted:
+                try:
                     self.append(message)
-            except TypeError as error:
-                self._fault.report(f"a message cannot be written: {error}")
+                except (TypeError, ValueError, OverflowError) as error:
+                    # a journal with a hole is no evidence: entries end here, the run goes on
+                    self.dropped += 1
+                    name = type(message).__name__
+                    self._fault.report(f"a {name} cannot be written: {error}")
             noted.clear()
 
     def append(self, message: Struct) -> None:

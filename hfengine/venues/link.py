@@ -18,7 +18,7 @@ from picows import (
 
 from hfengine.errors import VenueUnavailable
 from hfengine.kernels.listener import Line, Listener
-from hfengine.limits import BURST_FRAMES_MAX, FRAME_BYTES_MAX
+from hfengine.limits import BURST_BYTES_MAX, BURST_FRAMES_MAX, FRAME_BYTES_MAX
 from hfengine.runtime.hosts import ActorHost
 
 logger = logging.getLogger(__name__)
@@ -258,7 +258,12 @@ class _Wire:
     def __init__(self, link: Link, session: Session) -> None:
         self.transport: WSTransport
         self.listener = Listener(
-            self, link.host, link.host.clock.now_ns, session.heard, BURST_FRAMES_MAX
+            self,
+            link.host,
+            link.host.clock.now_ns,
+            session.heard,
+            BURST_FRAMES_MAX,
+            BURST_BYTES_MAX,
         )
         self.abandoned = False
         self.ending_at_s = 0.0

@@ -91,7 +91,6 @@ def test_a_short_mirrors_the_bracket(rig: Rig) -> None:
         ([Halt(T0_NS, "test", "because")], "halted"),
         ([BookSync("BTCUSDT", T0_NS, False, "gap")], "book_sync"),
         ([proof(got=20)], "leverage_proof"),
-        ([proof(at_ns=T0_NS - 301_000_000_000)], "leverage_proof_age_s"),
         ([LeverageChanged("BTCUSDT", T0_NS, 20)], "leverage_proof"),
         ([OrderUnknown(1, "c", "BTCUSDT", T0_NS, "lost")], "order_unknown"),
         ([position()], "position_open"),
@@ -401,3 +400,37 @@ def test_margin_on_its_way_out_is_not_free_for_the_next_entry() -> None:
     assert second.quantity * second.price / 50 < 400
     assert second.binding == "free_margin"
     rig.close()
+
+
+def test_an_old_proof_is_refused_by_its_age(rig: Rig) -> None:
+    ref = rig.start(Risk)
+    old = proof(at_ns=T0_NS - 301_000_000_000)
+    rig.tell(ref, old, balance(), BookSync("BTCUSDT", T0_NS, True, "test"))
+    refused = refusal_of(rig, ref, entry())
+    assert (refused.gate, refused.measured, refused.threshold) == (
+        "leverage_proof_age_s",
+        301.0,
+        300.0,
+    )
+
+
+def test_a_proof_older_than_what_is_known_changes_nothing(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, proof(got=20, at_ns=T0_NS + 2), proof(got=50, at_ns=T0_NS + 1))
+    assert refusal_of(rig, ref, entry()).gate == "leverage_proof"
+
+
+def test_a_proof_from_before_a_change_does_not_bring_trust_back(rig: Rig) -> None:
+    ref = ready(rig)
+    rig.tell(ref, LeverageChanged("BTCUSDT", T0_NS + 2, 20), proof(at_ns=T0_NS + 1))
+    assert refusal_of(rig, ref, entry()).gate == "leverage_proof"
+    rig.tell(ref, proof(at_ns=T0_NS + 3), entry())
+    assert rig.one(OpenBracket)
+
+
+def test_data_from_the_future_are_refused_as_old_ones_are(rig: Rig) -> None:
+    ref = ready(rig)
+    ahead = entry(tick_ns=rig.clock.now_ns() + 3_600_000_000_000)
+    refused = refusal_of(rig, ref, ahead)
+    assert refused.gate == "data_age_ms"
+    assert refused.measured == -3_600_000.0

@@ -47,7 +47,7 @@ class Rig:
         self.wire = Wire()
         self.heard: list[tuple[bytes, int]] = []
         self.clock_ns = 17
-        self.listener = Listener(self.wire, self.host, lambda: self.clock_ns, self.hear, 4)
+        self.listener = Listener(self.wire, self.host, lambda: self.clock_ns, self.hear, 4, 1_000_000)
 
     def hear(self, payload: bytes, received_ns: int) -> None:
         if payload == b"bad":
@@ -134,7 +134,7 @@ def test_congestion_comes_and_goes(rig):
 
 def test_a_batch_holds_at_least_one_frame(rig):
     with pytest.raises(ValueError, match="holds none"):
-        Listener(rig.wire, rig.host, lambda: 0, rig.hear, 0)
+        Listener(rig.wire, rig.host, lambda: 0, rig.hear, 0, 1)
 
 
 def test_a_hearer_may_be_called_and_takes_only_bytes():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from picows import WSCloseCode, WSMsgType
 
-from hfengine.limits import BURST_FRAMES_MAX, FRAME_BYTES_MAX
+from hfengine.limits import BURST_BYTES_MAX, BURST_FRAMES_MAX, FRAME_BYTES_MAX
 from hfengine.messages import Frame
 from hfengine.runtime.actor import LoopActor, handles
 from hfengine.venues.link import Link
@@ -81,6 +81,21 @@ def test_a_flood_in_one_read_never_fills_a_mailbox(run):
         assert longest > BURST_FRAMES_MAX, "the flood did not come in one read: nothing is tested"
         assert actor.actor_inbox.high_water == BURST_FRAMES_MAX
         assert bench.host.idle()
+
+    run(test)
+
+
+def test_large_frames_of_one_read_end_a_batch_by_their_bytes(run):
+    async def test(bench: Bench) -> None:
+        await bench.open_link()
+        hearer = Hearer.start(bench.notes)
+        actor = bench.host.actors[hearer.actor_urn]
+        bench.notes.on_payload = lambda payload: hearer.tell(Frame("BTCUSDT", 0, payload))
+        size, count = BURST_BYTES_MAX // 8, 40
+        bench.server.peer.send_in_one_read(*[bytes([65 + n]) * size for n in range(count)])
+        await until(lambda: len(actor.seen) == count)  # type: ignore[attr-defined]
+        assert [payload[0] - 65 for payload in bench.notes.payloads] == list(range(count))
+        assert actor.actor_inbox.high_water <= 8
 
     run(test)
 

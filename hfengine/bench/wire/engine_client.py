@@ -13,6 +13,7 @@ from hfengine.runtime.loops import new_live_loop
 from hfengine.runtime.stages import Stages
 from hfengine.summary import Summary
 from hfengine.surroundings import Surroundings, instruments_of
+from hfengine.venues.rehearsed import rehearsed_bybit
 
 COMMON: Final[Mapping[str, object]] = {
     "venue.catalogue": "bybit",
@@ -51,5 +52,13 @@ def run_engine(
         stages = Stages()
         venue = BenchVenue(port, instruments, clock, settle, stages)
         loop = new_live_loop(spin=waiting == "spin")
-        surroundings = Surroundings(loop, clock, venue, instruments, dialect="bybit", stages=stages)
+        surroundings = Surroundings(
+            loop,
+            clock,
+            venue,
+            instruments,
+            dialect="bybit",
+            rehearse=lambda: rehearsed_bybit(instruments, clock, loop),
+            stages=stages,
+        )
         return Engine(profile, surroundings).run()

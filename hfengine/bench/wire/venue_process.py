@@ -377,15 +377,19 @@ class MeasuringVenue:
         gaps = Seed(command.seed).stream("wire gaps")
         period_ns = 1e9 / command.per_s
         due_ns = mono_ns()
-        answered = 0
+        answered = in_all = 0
         for _ in range(WARM_UP_MAX):
             due_ns = max(due_ns, mono_ns()) + int(period_ns * gaps.uniform(0.5, 1.5))
             took_ns = self._trigger(feed, due_ns, WARM_UP_ANSWER_S)
             answered = 0 if took_ns is None else answered + 1
+            in_all += took_ns is not None
             if answered == WARM_UP:
                 break
         else:
-            raise TimeoutError(f"the client does not answer {WARM_UP} deltas in a row")
+            raise TimeoutError(
+                f"the client does not answer {WARM_UP} deltas in a row: "
+                f"{in_all} of {WARM_UP_MAX}, and {self._malformed} orders were malformed"
+            )
         self._answered_orders = self._malformed = 0
         took: list[int] = []
         missed = 0
