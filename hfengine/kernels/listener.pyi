@@ -39,8 +39,9 @@ class Listener(WSListener):
     """The frames of one connection: whole messages to `heard`, everything else to the wire.
 
     All messages of one socket read reach `heard` in one batch of `host`, or in several when they
-    are more than `batch_frames_max` or `batch_bytes_max` bytes; raises ValueError unless both are
-    positive. `now_ns` is the clock, read once a socket read. After an exception nothing more is heard.
+    are more than `batch_frames_max` or hold more than `batch_bytes_max` bytes; raises ValueError
+    unless both are positive. `now_ns` is the clock, read once a socket read. After an exception
+    nothing more is heard.
     """
 
     in_parts: bool

@@ -47,7 +47,9 @@ class Rig:
         self.wire = Wire()
         self.heard: list[tuple[bytes, int]] = []
         self.clock_ns = 17
-        self.listener = Listener(self.wire, self.host, lambda: self.clock_ns, self.hear, 4, 1_000_000)
+        self.listener = Listener(
+            self.wire, self.host, lambda: self.clock_ns, self.hear, 4, 1_000_000
+        )
 
     def hear(self, payload: bytes, received_ns: int) -> None:
         if payload == b"bad":
