@@ -10,6 +10,13 @@ from libc.string cimport memcpy, memmove
 
 DEPTH_MAX = DEPTH_CAPACITY
 
+cdef enum:
+    WINDOW = 8
+    FAR = -1
+    FAR_TICKS = 32  # over that many ticks hardly every one has its level
+    WRONG = -2
+    WRONG_MAX = 2  # wrong guesses, after which a side has too many gaps for guessing
+
 GRID_DECIMALS_MAX = 15
 POSITIVE_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 
@@ -33,29 +40,122 @@ def grid_of(str text not None, str name not None):
     return int(trimmed) * 10 ** max(0, exponent), decimals
 
 
-cdef inline int position(const Ladder* ladder, int sign, int64_t ticks) noexcept nogil:
+cdef inline int position(const Ladder* ladder, int sign, int64_t ticks, int at) noexcept nogil:
     """Return the first index whose level is at least as good as the price, count if none is.
 
-    Gallops from the touch, where most changes are, then bisects.
+    Gallops from a place nearby (the touch, where most changes are, or the last change), then
+    bisects.
     """
+    cdef const Level* levels = &ladder.levels[0]
     cdef int64_t key = sign * ticks
-    cdef int high = ladder.count
-    cdef int low = high - 1
+    cdef int count = ladder.count
+    cdef int low, high, middle
     cdef int reach = 1
-    cdef int middle
-    while low >= 0 and sign * ladder.levels[low].ticks >= key:
-        high = low
-        low -= reach
-        reach <<= 1
-    if low < -1:
-        low = -1
+    if at >= count or sign * levels[at].ticks >= key:
+        high = at if at < count else count
+        low = high - 1
+        while low >= 0 and sign * levels[low].ticks >= key:
+            high = low
+            low -= reach
+            reach <<= 1
+        if low < -1:
+            low = -1
+    else:
+        low = at
+        high = at + 1
+        while high < count and sign * levels[high].ticks < key:
+            low = high
+            high += reach
+            reach <<= 1
+        if high > count:
+            high = count
     while high - low > 1:
         middle = (low + high) >> 1
-        if sign * ladder.levels[middle].ticks >= key:
+        if sign * levels[middle].ticks >= key:
             high = middle
         else:
             low = middle
     return high
+
+
+cdef inline int guess(
+    const Ladder* ladder, int sign, int64_t ticks, int at, int64_t ticks_at
+) noexcept nogil:
+    """Return what `position` does if most ticks have a level hereabouts, else FAR or WRONG.
+
+    Counted from a known place. Fewer levels than ticks bring the answer nearer to that place, never
+    further away, so WINDOW levels from the guess towards it are compared, without a branch that
+    would be mispredicted.
+    """
+    cdef const Level* levels = &ladder.levels[0]
+    cdef int64_t key = sign * ticks
+    cdef int64_t away = sign * (ticks - ticks_at)
+    cdef int low, index
+    cdef int worse = 0
+    if away > FAR_TICKS or away < -FAR_TICKS:
+        return FAR
+    low = at + <int> away - WINDOW * (away > 0)
+    if low > ladder.count - WINDOW:
+        low = ladder.count - WINDOW
+    if low < 0:
+        return FAR
+    for index in range(WINDOW):
+        worse += sign * levels[low + index].ticks < key
+    if (
+        (worse == 0 and low > 0 and sign * levels[low - 1].ticks >= key)
+        or (worse == WINDOW and low + WINDOW < ladder.count
+            and sign * levels[low + WINDOW].ticks < key)
+    ):
+        return WRONG
+    return low + worse
+
+
+cdef inline int put(Ladder* ladder, int sign, int at, int64_t ticks, int64_t steps) noexcept nogil:
+    """Set the size of a level at its position; returns 1 when one had to go for want of room."""
+    cdef Level* levels = ladder.levels
+    if at < ladder.count and levels[at].ticks == ticks:
+        if steps > 0:
+            levels[at].steps = steps
+        else:
+            ladder.count -= 1
+            memmove(&levels[at], &levels[at + 1], (ladder.count - at) * sizeof(Level))
+        return 0
+    if steps <= 0:
+        return 0
+    if ladder.count < DEPTH_CAPACITY:
+        memmove(&levels[at + 1], &levels[at], (ladder.count - at) * sizeof(Level))
+        ladder.count += 1
+        levels[at].ticks = ticks
+        levels[at].steps = steps
+        return 0
+    if at > 0:
+        at -= 1
+        memmove(&levels[0], &levels[1], at * sizeof(Level))
+        levels[at].ticks = ticks
+        levels[at].steps = steps
+    return 1
+
+
+cdef inline int64_t put_all(
+    Ladder* ladder, int sign, const Level* levels, int64_t count
+) noexcept nogil:
+    """Set the sizes of levels in their order; returns how many had to go for want of room."""
+    cdef int64_t dropped = 0
+    cdef int64_t index, ticks
+    cdef int last = ladder.count - 1 if ladder.count else 0
+    cdef int64_t last_ticks = ladder.levels[last].ticks if ladder.count else 0
+    cdef int at
+    cdef int wrong = 0
+    for index in range(count):
+        ticks = levels[index].ticks
+        at = guess(ladder, sign, ticks, last, last_ticks) if wrong < WRONG_MAX else FAR
+        if at < 0:
+            wrong += at == WRONG
+            at = position(ladder, sign, ticks, last)
+        last = at
+        last_ticks = ticks
+        dropped += put(ladder, sign, at, ticks, levels[index].steps)
+    return dropped
 
 
 cdef inline double best(const Ladder* ladder, bint price) noexcept nogil:
@@ -63,7 +163,7 @@ cdef inline double best(const Ladder* ladder, bint price) noexcept nogil:
     return <double> (level.ticks if price else level.steps)
 
 
-cdef double steps_of_best(const Ladder* ladder, int count) noexcept nogil:
+cdef inline double steps_of_best(const Ladder* ladder, int count) noexcept nogil:
     cdef double total = 0.0
     cdef int index
     cdef int last = ladder.count - count if ladder.count > count else 0
@@ -84,30 +184,17 @@ cdef class Book:
         self.reset()
 
     cdef void apply_level(self, int side, int64_t ticks, int64_t steps) noexcept nogil:
-        cdef int sign = 1 if side > 0 else -1
-        cdef Ladder* ladder = &self.bids if side > 0 else &self.asks
-        cdef int at = position(ladder, sign, ticks)
-        cdef Level* levels = ladder.levels
-        if at < ladder.count and levels[at].ticks == ticks:
-            if steps > 0:
-                levels[at].steps = steps
-            else:
-                ladder.count -= 1
-                memmove(&levels[at], &levels[at + 1], (ladder.count - at) * sizeof(Level))
-            return
-        if steps <= 0:
-            return
-        if ladder.count == DEPTH_CAPACITY:
-            self.dropped += 1
-            if at == 0:
-                return
-            at -= 1
-            memmove(&levels[0], &levels[1], at * sizeof(Level))
+        if side > 0:
+            self.dropped += put(&self.bids, 1, position(&self.bids, 1, ticks, self.bids.count), ticks, steps)
         else:
-            memmove(&levels[at + 1], &levels[at], (ladder.count - at) * sizeof(Level))
-            ladder.count += 1
-        levels[at].ticks = ticks
-        levels[at].steps = steps
+            self.dropped += put(&self.asks, -1, position(&self.asks, -1, ticks, self.asks.count), ticks, steps)
+
+    cdef void apply_side(self, int side, const Level* levels, int64_t count) noexcept nogil:
+        """Set the sizes of several levels of a side, in their order."""
+        if side > 0:
+            self.dropped += put_all(&self.bids, 1, levels, count)
+        else:
+            self.dropped += put_all(&self.asks, -1, levels, count)
 
     cdef void load_side(self, int side, const Level* levels, int64_t count) noexcept nogil:
         """Replace a side; levels in any order, but best first without zeros is copied at once."""
@@ -124,8 +211,7 @@ cdef class Book:
                 best_first = False
                 break
         if not best_first:
-            for index in range(count):
-                self.apply_level(side, levels[index].ticks, levels[index].steps)
+            self.apply_side(side, levels, count)
             return
         for index in range(kept):
             ladder.levels[kept - 1 - index] = levels[index]
@@ -147,7 +233,7 @@ cdef class Book:
 
     cdef int64_t steps_at(self, int side, int64_t ticks) noexcept nogil:
         cdef const Ladder* ladder = &self.bids if side > 0 else &self.asks
-        cdef int at = position(ladder, 1 if side > 0 else -1, ticks)
+        cdef int at = position(ladder, 1 if side > 0 else -1, ticks, ladder.count)
         if at < ladder.count and ladder.levels[at].ticks == ticks:
             return ladder.levels[at].steps
         return 0
@@ -158,6 +244,14 @@ cdef class Book:
 
     cdef double quantity_of(self, int64_t steps) noexcept nogil:
         return <double> steps * self.step_units / self.step_scale
+
+    cdef double imbalance_of(self, int levels) noexcept nogil:
+        cdef double bid_steps, ask_steps
+        if self.bids.count == 0 or self.asks.count == 0:
+            return 0.0
+        bid_steps = steps_of_best(&self.bids, levels)
+        ask_steps = steps_of_best(&self.asks, levels)
+        return (bid_steps - ask_steps) / (bid_steps + ask_steps)
 
     @property
     def bid_ticks(self):
@@ -232,11 +326,7 @@ cdef class Book:
     def imbalance(self, int levels):
         if levels < 1:
             raise ValueError(f"levels must be at least 1, got {levels}")
-        if self.bids.count == 0 or self.asks.count == 0:
-            return 0.0
-        cdef double bid_steps = steps_of_best(&self.bids, levels)
-        cdef double ask_steps = steps_of_best(&self.asks, levels)
-        return (bid_steps - ask_steps) / (bid_steps + ask_steps)
+        return self.imbalance_of(levels)
 
     def levels(self, int side, int count):
         check_side(side)

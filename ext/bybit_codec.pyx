@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from hfengine.kernels.answers cimport Top
-from hfengine.kernels.book cimport Book, Ladder
+from hfengine.kernels.book cimport Book
 from hfengine.kernels.bybit_frame cimport (
     ASKS, BIDS, BOOK_TOPIC, FUNDING_RATE, INDEX_PRICE, MARK_PRICE, MATCHED, MESSAGE, NEXT_FUNDING,
     OPERATION, PAYLOAD, REQUEST_ID, SENT, SEQUENCE, SUCCESS, SYMBOL, TICKER_SYMBOL, TICKER_TOPIC,
@@ -23,12 +23,14 @@ from hfengine.kernels.bybit_frame cimport (
     scan_bybit,
 )
 from hfengine.kernels.bybit_frame cimport TRADES_MAX as TRADES_ROOM
+from hfengine.kernels.canonical cimport Update, read_bybit_delta, write_head
 from hfengine.kernels.fields cimport check_keys, check_sides, fail, read_double, read_integer
 from hfengine.kernels.frame cimport (
     ESCAPED, LITERAL, NO_SLOT, NUMBER, OBJECT, OTHER, STRING, Field, Fields, Frame, Scratch, bit,
-    is_text,
+    is_text, read_on_grids_of,
 )
 from hfengine.kernels.scanner cimport Text
+from hfengine.kernels.touch cimport price_in, quantity_in, tick_of, touch_of
 
 TRADES_MAX = TRADES_ROOM
 FAULTS = {
@@ -66,11 +68,8 @@ cdef class BybitCodec:
         self.frame.symbol = PyBytes_AS_STRING(self.symbol_text)
         self.frame.symbol_length = PyBytes_GET_SIZE(self.symbol_text)
         self.book = book
-        self.frame.base.tick.units = book.tick_units
-        self.frame.base.tick.decimals = book.tick_decimals
-        self.frame.base.step.units = book.step_units
-        self.frame.base.step.decimals = book.step_decimals
-        self.frame.base.integers.units = 1
+        read_on_grids_of(&self.frame.base, book)
+        self.printable = symbol.isprintable()
         self.trades_payload = b""
         self.control_op = self.control_request_id = self.control_message = ""
         self.mark_price = self.index_price = self.funding_rate = NAN
@@ -92,10 +91,17 @@ cdef class BybitCodec:
 
     cdef int judge(self, bytes payload) except -100:
         cdef Text start = <Text> PyBytes_AS_STRING(payload)
+        cdef Text end = start + PyBytes_GET_SIZE(payload)
         cdef uint64_t seen
         cdef Topic topic
+        cdef Update update
+        cdef int code
+        if self.printable and self.depth > 1 and self.read_delta(start, end, &update):
+            self.canonical += 1
+            code = self.take(self.depth, &update)
+            return code if code >= 0 else self.lose(code)
         self.frame.trades = &self.trades[1 - self.shown]
-        if scan_bybit(&self.frame, start, start + PyBytes_GET_SIZE(payload)) == NULL:
+        if scan_bybit(&self.frame, start, end) == NULL:
             return self.malformed()
         seen = self.frame.base.outer.seen
         if not seen & bit(TOPIC):
@@ -161,16 +167,26 @@ cdef class BybitCodec:
         cdef bint aside = self.depth != 0 and topic.depth != self.depth
         cdef int code = self.read_book(topic, &update)
         if code == 0:
-            self.event_ms = update.event_ms
-            self.match_ms = update.match_ms
-            self.sequence = update.sequence
-            if topic.depth == 1:
-                code = self.touch_frame(topic, &update)
-            elif update.whole:
-                code = self.load(topic, &update)
-            else:
-                code = self.follow(&update)
+            code = self.take(topic.depth, &update)
         return code if code >= 0 or aside else self.lose(code)
+
+    cdef int take(self, int depth, const Update* update) noexcept nogil:
+        """Apply the frame just read whole."""
+        self.event_ms = update.event_ms
+        self.match_ms = update.match_ms
+        self.sequence = update.sequence
+        if depth == 1:
+            return self.touch_frame(update)
+        return self.load(depth, update) if update.whole else self.follow(update)
+
+    cdef bint read_delta(self, Text start, Text end, Update* update) noexcept nogil:
+        """Read a delta of the book's depth written as the venue writes it; False for any other."""
+        if self.head.depth != self.depth:
+            write_head(&self.head, self.depth, self.frame.symbol, self.frame.symbol_length)
+        return read_bybit_delta(
+            &self.frame.base, start, end, &self.head, self.frame.symbol, self.frame.symbol_length,
+            &self.frame.base.inner.slot[UPDATE].at, update,
+        )
 
     cdef int read_book(self, const Topic* topic, Update* update) noexcept nogil:
         """Check all of a frame that can be checked without the book."""
@@ -202,9 +218,7 @@ cdef class BybitCodec:
 
     cdef int follow(self, const Update* update) noexcept nogil:
         """Apply the delta in the scratch area if it continues the chain."""
-        cdef const Scratch* side = &self.frame.base.bids
         cdef int64_t known = self.book.update_id
-        cdef int64_t index
         if not self.synced:
             return UNSYNCED
         if update.update_id <= known:
@@ -214,11 +228,8 @@ cdef class BybitCodec:
             self.frame.base.failure.expected = known + 1
             self.frame.base.failure.found = update.update_id
             return GAP
-        for index in range(side.count):
-            self.book.apply_level(1, side.levels[index].ticks, side.levels[index].steps)
-        side = &self.frame.base.asks
-        for index in range(side.count):
-            self.book.apply_level(-1, side.levels[index].ticks, side.levels[index].steps)
+        self.book.apply_side(1, self.frame.base.bids.levels, self.frame.base.bids.count)
+        self.book.apply_side(-1, self.frame.base.asks.levels, self.frame.base.asks.count)
         if self.book.is_crossed():
             return self.refuse(CROSSED, NO_SLOT, b"bid above ask")
         self.sequence_backwards += update.sequence < self.book_sequence
@@ -226,7 +237,7 @@ cdef class BybitCodec:
         self.book_sequence = update.sequence
         return DEPTH
 
-    cdef int load(self, const Topic* topic, const Update* update) noexcept nogil:
+    cdef int load(self, int depth, const Update* update) noexcept nogil:
         """Replace the book by the levels in the scratch area."""
         cdef const Scratch* bids = &self.frame.base.bids
         cdef const Scratch* asks = &self.frame.base.asks
@@ -234,17 +245,17 @@ cdef class BybitCodec:
         self.book.load_side(-1, asks.levels, asks.count)
         if self.book.is_crossed():
             return self.lose(self.refuse(CROSSED, NO_SLOT, b"bid above ask"))
-        if update.update_id == 1 and topic.depth > 1:
+        if update.update_id == 1 and depth > 1:
             # After a restart of the service nothing says that the old touch is older.
             memset(&self.quote, 0, sizeof(Top))
             self.quote_sequence = 0
         self.book.update_id = update.update_id
         self.book_sequence = update.sequence
-        self.depth = topic.depth
+        self.depth = depth
         self.synced = True
         return SNAPSHOT
 
-    cdef int touch_frame(self, const Topic* topic, const Update* update) noexcept nogil:
+    cdef int touch_frame(self, const Update* update) noexcept nogil:
         """Take a snapshot of depth 1: the touch, and the book where there is no deeper one."""
         cdef const Scratch* bids = &self.frame.base.bids
         cdef const Scratch* asks = &self.frame.base.asks
@@ -269,7 +280,7 @@ cdef class BybitCodec:
             return STALE
         self.quote = quote
         self.quote_sequence = update.sequence
-        return self.load(topic, update) if self.depth <= 1 else QUOTE
+        return self.load(1, update) if self.depth <= 1 else QUOTE
 
     cdef int trade_frame(self, const Topic* topic, bytes payload) except -100:
         cdef Frame* base = &self.frame.base
@@ -380,22 +391,19 @@ cdef class BybitCodec:
             return loads((start - 1)[:field.stop - field.at + 2].decode("utf-8"))
         return ""
 
-    cdef Top book_top(self) noexcept nogil:
-        cdef Top top
-        cdef const Ladder* bids = &self.book.bids
-        cdef const Ladder* asks = &self.book.asks
-        top.update_id = self.book.update_id
-        top.bid_ticks = bids.levels[bids.count - 1].ticks if bids.count else 0
-        top.bid_steps = bids.levels[bids.count - 1].steps if bids.count else 0
-        top.ask_ticks = asks.levels[asks.count - 1].ticks if asks.count else 0
-        top.ask_steps = asks.levels[asks.count - 1].steps if asks.count else 0
-        return top
-
-    cdef Top top(self) noexcept nogil:
+    cdef Top newest(self) noexcept nogil:
         """Return the newer of book and touch by sequence; the book when they are of one."""
         if self.synced and self.book_sequence >= self.quote_sequence:
-            return self.book_top()
+            return touch_of(self.book)
         return self.quote
+
+    def top(self, int levels):
+        cdef Top top = self.newest()
+        if levels < 1:
+            raise ValueError(f"levels must be at least 1, got {levels}")
+        if not self.synced or top.bid_ticks <= 0 or top.ask_ticks <= 0:
+            return None
+        return tick_of(self.book, &top, self.event_ms, levels)
 
     def trade(self, Py_ssize_t index):
         cdef const Trades* trades = &self.trades[self.shown]
@@ -459,29 +467,29 @@ cdef class BybitCodec:
 
     @property
     def top_valid(self):
-        cdef Top top = self.top()
+        cdef Top top = self.newest()
         return top.bid_ticks > 0 and top.ask_ticks > 0
 
     @property
     def top_update_id(self):
-        return self.top().update_id
+        return self.newest().update_id
 
     @property
     def top_bid(self):
-        cdef Top top = self.top()
-        return self.book.price_of(top.bid_ticks) if top.bid_ticks else NAN
+        cdef Top top = self.newest()
+        return price_in(self.book, top.bid_ticks)
 
     @property
     def top_bid_quantity(self):
-        cdef Top top = self.top()
-        return self.book.quantity_of(top.bid_steps) if top.bid_ticks else NAN
+        cdef Top top = self.newest()
+        return quantity_in(self.book, top.bid_ticks, top.bid_steps)
 
     @property
     def top_ask(self):
-        cdef Top top = self.top()
-        return self.book.price_of(top.ask_ticks) if top.ask_ticks else NAN
+        cdef Top top = self.newest()
+        return price_in(self.book, top.ask_ticks)
 
     @property
     def top_ask_quantity(self):
-        cdef Top top = self.top()
-        return self.book.quantity_of(top.ask_steps) if top.ask_ticks else NAN
+        cdef Top top = self.newest()
+        return quantity_in(self.book, top.ask_ticks, top.ask_steps)

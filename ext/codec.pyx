@@ -14,7 +14,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from hfengine.kernels.answers cimport Top, forget, settle_oldest, take_book, take_quote
-from hfengine.kernels.book cimport Book, Ladder
+from hfengine.kernels.book cimport Book
+from hfengine.kernels.canonical cimport Stamps, read_binance_diff
 from hfengine.kernels.events cimport (
     claim_of, depth_keys, mark_keys, quote_keys, snapshot_keys, trade_keys, wrapper_claims,
 )
@@ -24,9 +25,10 @@ from hfengine.kernels.fields cimport (
 from hfengine.kernels.frame cimport (
     KEY_A, KEY_ASKS, KEY_B, KEY_BIDS, KEY_DATA, KEY_E, KEY_I, KEY_ID, KEY_LAST_UPDATE_ID, KEY_M,
     KEY_P, KEY_PU, KEY_Q, KEY_R, KEY_RESULT, KEY_S, KEY_SYMBOL, KEY_T, KEY_U, LITERAL, NO_SLOT,
-    OBJECT, UPPER_A, UPPER_B, UPPER_E, UPPER_T, UPPER_U, UPPER_X, Field, Scratch, bit, is_text,
-    scan_frame,
+    OBJECT, UPPER_A, UPPER_B, UPPER_E, UPPER_T, UPPER_U, UPPER_X, Field, bit, is_text,
+    read_on_grids_of, scan_frame,
 )
+from hfengine.kernels.touch cimport price_in, quantity_in, tick_of, touch_of
 
 KEPT_MAX = 1024
 MARKETS = ("usdm", "coinm", "spot")
@@ -57,13 +59,10 @@ cdef class BinanceCodec:
         self.symbol_text = symbol.encode("ascii")
         self.symbol_start = PyBytes_AS_STRING(self.symbol_text)
         self.symbol_length = PyBytes_GET_SIZE(self.symbol_text)
+        self.printable = symbol.isprintable()
         self.book = book
         self.kept = deque()
-        self.frame.tick.units = book.tick_units
-        self.frame.tick.decimals = book.tick_decimals
-        self.frame.step.units = book.step_units
-        self.frame.step.decimals = book.step_decimals
-        self.frame.integers.units = 1
+        read_on_grids_of(&self.frame, book)
         self.mark_price = self.index_price = self.funding_rate = NAN
         self.trade_price = self.trade_quantity = NAN
         self.resync()
@@ -85,6 +84,16 @@ cdef class BinanceCodec:
         cdef const Fields* fields = &self.frame.outer
         cdef int kind
         cdef bint doubtful = False
+        cdef Stamps stamps
+        cdef Text start = <Text> PyBytes_AS_STRING(payload)
+        if self.printable and read_binance_diff(
+            &self.frame, start, start + PyBytes_GET_SIZE(payload), self.spot,
+            self.symbol_start, self.symbol_length, &stamps,
+        ):
+            self.canonical += 1
+            self.event_ms = stamps.event_ms
+            self.match_ms = stamps.match_ms
+            return self.take_diff(stamps.first, stamps.last, stamps.previous, payload)
         if self.scan(payload) == NULL:
             return self.malformed()
         if fields.seen & bit(KEY_DATA) and fields.slot[KEY_DATA].form == OBJECT:
@@ -139,15 +148,20 @@ cdef class BinanceCodec:
         cdef int64_t first = 0
         cdef int64_t last = 0
         cdef int64_t previous = 0
-        cdef Top top
         cdef int code = self.read_depth(fields, &first, &last, &previous)
-        if code:
-            return self.lose(code)
+        return self.lose(code) if code else self.take_diff(first, last, previous, payload)
+
+    cdef int take_diff(
+        self, int64_t first, int64_t last, int64_t previous, bytes payload
+    ) except -100:
+        """Apply the diff in the scratch area, or keep it."""
+        cdef Top top
+        cdef int code
         if not self.synced:
             return self.keep(payload)
         code = self.follow(first, last, previous)
         if code == DEPTH:
-            top = self.book_top()
+            top = touch_of(self.book)
             take_book(&self.answers, &top)
         elif code < 0:
             self.lose(code)
@@ -188,9 +202,7 @@ cdef class BinanceCodec:
 
     cdef int follow(self, int64_t first, int64_t last, int64_t previous) noexcept nogil:
         """Apply the diff in the scratch area if it continues the chain."""
-        cdef const Scratch* side = &self.frame.bids
         cdef int64_t known = self.book.update_id
-        cdef int64_t index
         if last < known or (last == known and (self.chained or self.spot)):
             return STALE
         if self.chained and previous != known:
@@ -204,11 +216,8 @@ cdef class BinanceCodec:
             fail(&self.frame, GAP, NO_SLOT, self.frame.scan.start, b"U is past the snapshot")
             self.frame.failure.expected, self.frame.failure.found = known, first
             return GAP
-        for index in range(side.count):
-            self.book.apply_level(1, side.levels[index].ticks, side.levels[index].steps)
-        side = &self.frame.asks
-        for index in range(side.count):
-            self.book.apply_level(-1, side.levels[index].ticks, side.levels[index].steps)
+        self.book.apply_side(1, self.frame.bids.levels, self.frame.bids.count)
+        self.book.apply_side(-1, self.frame.asks.levels, self.frame.asks.count)
         if self.book.is_crossed():
             return fail(&self.frame, CROSSED, NO_SLOT, self.frame.scan.start, b"bid above ask")
         self.chained = True
@@ -387,22 +396,19 @@ cdef class BinanceCodec:
         self.event_ms = self.match_ms = event_ms
         return MARK
 
-    cdef Top book_top(self) noexcept nogil:
-        cdef Top top
-        cdef const Ladder* bids = &self.book.bids
-        cdef const Ladder* asks = &self.book.asks
-        top.update_id = self.book.update_id
-        top.bid_ticks = bids.levels[bids.count - 1].ticks if bids.count else 0
-        top.bid_steps = bids.levels[bids.count - 1].steps if bids.count else 0
-        top.ask_ticks = asks.levels[asks.count - 1].ticks if asks.count else 0
-        top.ask_steps = asks.levels[asks.count - 1].steps if asks.count else 0
-        return top
-
-    cdef Top top(self) noexcept nogil:
+    cdef Top newest(self) noexcept nogil:
         """Return the newer of book and quote; the book when they are of one update."""
         if self.synced and self.book.update_id >= self.quote.update_id:
-            return self.book_top()
+            return touch_of(self.book)
         return self.quote
+
+    def top(self, int levels):
+        cdef Top top = self.newest()
+        if levels < 1:
+            raise ValueError(f"levels must be at least 1, got {levels}")
+        if not self.synced:
+            return None
+        return tick_of(self.book, &top, self.event_ms, levels)
 
     def finish_checks(self):
         while self.answers.waiting:
@@ -457,29 +463,29 @@ cdef class BinanceCodec:
 
     @property
     def top_valid(self):
-        cdef Top top = self.top()
+        cdef Top top = self.newest()
         return top.bid_ticks > 0 and top.ask_ticks > 0
 
     @property
     def top_update_id(self):
-        return self.top().update_id
+        return self.newest().update_id
 
     @property
     def top_bid(self):
-        cdef Top top = self.top()
-        return self.book.price_of(top.bid_ticks) if top.bid_ticks else NAN
+        cdef Top top = self.newest()
+        return price_in(self.book, top.bid_ticks)
 
     @property
     def top_bid_quantity(self):
-        cdef Top top = self.top()
-        return self.book.quantity_of(top.bid_steps) if top.bid_ticks else NAN
+        cdef Top top = self.newest()
+        return quantity_in(self.book, top.bid_ticks, top.bid_steps)
 
     @property
     def top_ask(self):
-        cdef Top top = self.top()
-        return self.book.price_of(top.ask_ticks) if top.ask_ticks else NAN
+        cdef Top top = self.newest()
+        return price_in(self.book, top.ask_ticks)
 
     @property
     def top_ask_quantity(self):
-        cdef Top top = self.top()
-        return self.book.quantity_of(top.ask_steps) if top.ask_ticks else NAN
+        cdef Top top = self.newest()
+        return quantity_in(self.book, top.ask_ticks, top.ask_steps)

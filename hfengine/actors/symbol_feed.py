@@ -12,6 +12,8 @@ from hfengine.messages import BookTick, MarkTick, TradeTick
 
 IMBALANCE_LEVELS: Final = 5
 
+TRADE_ID_DECIMALS: Final = 18
+TRADE_ID_MASK: Final = (1 << 60) - 1
 TRADE_ID_DIGITS: Final = 15
 """Hexadecimal digits kept of a trade id that is text: 60 bits."""
 
@@ -54,21 +56,11 @@ class BinanceFeed:
             self._mismatched = codec.checks_mismatched
             self.contradicted = True
             return None
-        update_id = codec.top_update_id
-        if update_id <= self._published_id or not codec.synced:
+        top = codec.top(IMBALANCE_LEVELS)
+        if top is None or top[1] <= self._published_id:
             return None
-        self._published_id = update_id
-        return BookTick(
-            self.symbol,
-            at_ns,
-            codec.event_ms,
-            update_id,
-            codec.top_bid,
-            codec.top_bid_quantity,
-            codec.top_ask,
-            codec.top_ask_quantity,
-            self.book.imbalance(IMBALANCE_LEVELS),
-        )
+        self._published_id = top[1]
+        return BookTick(self.symbol, at_ns, *top)
 
     def trades(self, at_ns: int) -> tuple[TradeTick, ...]:
         """Return the trade of the last frame."""
@@ -126,22 +118,11 @@ class BybitFeed:
 
     def top(self, at_ns: int) -> BookTick | None:
         """Return the newest top; update ids begin again when the service restarts."""
-        codec = self.codec
-        update_id = codec.top_update_id
-        if update_id == self._published_id or not codec.synced or not codec.top_valid:
+        top = self.codec.top(IMBALANCE_LEVELS)
+        if top is None or top[1] == self._published_id:
             return None
-        self._published_id = update_id
-        return BookTick(
-            self.symbol,
-            at_ns,
-            codec.event_ms,
-            update_id,
-            codec.top_bid,
-            codec.top_bid_quantity,
-            codec.top_ask,
-            codec.top_ask_quantity,
-            self.book.imbalance(IMBALANCE_LEVELS),
-        )
+        self._published_id = top[1]
+        return BookTick(self.symbol, at_ns, *top)
 
     def trades(self, at_ns: int) -> tuple[TradeTick, ...]:
         """Return the trades of the last frame, oldest first."""
@@ -299,8 +280,8 @@ def _mark(codec: BinanceCodec | BybitCodec, at_ns: int) -> MarkTick:
 def _trade_number(number: str | int) -> int:
     """Return a trade's id as a number: its own, or the last 60 bits of one that is hexadecimal."""
     if isinstance(number, int):
-        return number
-    if number.isdecimal():
+        return number & TRADE_ID_MASK
+    if number.isdecimal() and len(number) <= TRADE_ID_DECIMALS:
         return int(number)
     digits = number.replace("-", "")[-TRADE_ID_DIGITS:]
     try:

@@ -38,3 +38,5 @@ cdef class Book:
     cdef int64_t steps_at(self, int side, int64_t ticks) noexcept nogil
     cdef double price_of(self, int64_t ticks) noexcept nogil
     cdef double quantity_of(self, int64_t steps) noexcept nogil
+    cdef void apply_side(self, int side, const Level* levels, int64_t count) noexcept nogil
+    cdef double imbalance_of(self, int levels) noexcept nogil

@@ -6,7 +6,9 @@ from libc.stdint cimport int64_t, uint64_t
 from hfengine.kernels.answers cimport Top
 from hfengine.kernels.book cimport Book
 from hfengine.kernels.bybit_frame cimport BybitFrame, Topic, Trades
+from hfengine.kernels.canonical cimport Head, Update
 from hfengine.kernels.frame cimport Field
+from hfengine.kernels.scanner cimport Text
 
 cpdef enum:
     IGNORED = 0
@@ -26,14 +28,6 @@ cpdef enum:
     CROSSED = -7
     OVERFLOW = -8
 
-# The numbers of a book frame.
-cdef struct Update:
-    int64_t update_id
-    int64_t sequence
-    int64_t event_ms
-    int64_t match_ms
-    bint whole  # a snapshot, or a delta that is one
-
 
 cdef class BybitCodec:
     cdef readonly str symbol
@@ -43,6 +37,7 @@ cdef class BybitCodec:
     cdef readonly int64_t event_ms
     cdef readonly int64_t match_ms
     cdef readonly int64_t sequence
+    cdef readonly int64_t canonical
 
     cdef Top quote
     cdef int64_t quote_sequence
@@ -65,6 +60,8 @@ cdef class BybitCodec:
     cdef readonly str control_message
 
     cdef bytes symbol_text
+    cdef bint printable  # the symbol needs no escapes where it is written
+    cdef Head head
     cdef BybitFrame frame
     cdef Trades trades[2]  # of the last trade frame, and room for the next
     cdef int shown  # which of the two is the last
@@ -74,7 +71,7 @@ cdef class BybitCodec:
     cdef int64_t sequence_backwards
 
     cpdef int decode(self, bytes payload) except -100
-    cdef Top top(self) noexcept nogil
+    cdef Top newest(self) noexcept nogil
 
     cdef int judge(self, bytes payload) except -100
     cdef int malformed(self) noexcept nogil
@@ -84,12 +81,13 @@ cdef class BybitCodec:
         self, const Topic* topic, uint64_t outer, uint64_t inner, int symbol
     ) noexcept nogil
     cdef int book_frame(self, const Topic* topic) noexcept nogil
+    cdef bint read_delta(self, Text start, Text end, Update* update) noexcept nogil
+    cdef int take(self, int depth, const Update* update) noexcept nogil
     cdef int read_book(self, const Topic* topic, Update* update) noexcept nogil
     cdef int follow(self, const Update* update) noexcept nogil
-    cdef int load(self, const Topic* topic, const Update* update) noexcept nogil
-    cdef int touch_frame(self, const Topic* topic, const Update* update) noexcept nogil
+    cdef int load(self, int depth, const Update* update) noexcept nogil
+    cdef int touch_frame(self, const Update* update) noexcept nogil
     cdef int trade_frame(self, const Topic* topic, bytes payload) except -100
     cdef int mark_frame(self, const Topic* topic) noexcept
     cdef int control_frame(self) except -100
     cdef str text_of(self, const Field* field)
-    cdef Top book_top(self) noexcept nogil

@@ -165,6 +165,21 @@ class BybitCodec:
         """Tell whether it answers a ping, in the public or the private form."""
 
     @property
+    def canonical(self) -> int:
+        """Count the deltas read in the venue's own layout, without the tolerant scan.
+
+        Verdicts and books are the same either way; only the time it takes differs.
+        """
+
+    def top(self, levels: int) -> tuple[int, int, float, float, float, float, float] | None:
+        """Return what a book tick says of the newer of book and touch.
+
+        That is (event_ms, top_update_id, bid, bid quantity, ask, ask quantity, the book's imbalance
+        over `levels` a side); None when not synced or a side is empty. Raises ValueError when
+        `levels` is below 1.
+        """
+
+    @property
     def top_valid(self) -> bool:
         """Tell whether the newer of book and touch has both sides."""
 

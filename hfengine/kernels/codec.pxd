@@ -34,6 +34,7 @@ cdef class BinanceCodec:
     cdef readonly bint synced
     cdef readonly int64_t event_ms
     cdef readonly int64_t match_ms
+    cdef readonly int64_t canonical
 
     cdef Top quote
     cdef readonly int64_t quote_update_id
@@ -59,6 +60,7 @@ cdef class BinanceCodec:
     cdef readonly int64_t next_funding_ms
 
     cdef bint spot
+    cdef bint printable  # the symbol needs no escapes where it is written
     cdef bytes symbol_text
     cdef const char* symbol_start
     cdef int64_t symbol_length
@@ -71,7 +73,7 @@ cdef class BinanceCodec:
     cdef int64_t replayed
 
     cpdef int decode(self, bytes payload) except -100
-    cdef Top top(self) noexcept nogil
+    cdef Top newest(self) noexcept nogil
 
     cdef int judge(self, bytes payload) except -100
     cdef Text scan(self, bytes payload) noexcept
@@ -79,6 +81,9 @@ cdef class BinanceCodec:
     cdef int lose(self, int code) noexcept nogil
     cdef int check(self, const Fields* fields, uint64_t keys) noexcept nogil
     cdef int depth_frame(self, const Fields* fields, bytes payload) except -100
+    cdef int take_diff(
+        self, int64_t first, int64_t last, int64_t previous, bytes payload
+    ) except -100
     cdef int read_depth(
         self, const Fields* fields, int64_t* first, int64_t* last, int64_t* previous
     ) noexcept nogil
@@ -89,4 +94,3 @@ cdef class BinanceCodec:
     cdef int quote_frame(self, const Fields* fields) noexcept nogil
     cdef int trade_frame(self, const Fields* fields) noexcept nogil
     cdef int mark_frame(self, const Fields* fields) noexcept
-    cdef Top book_top(self) noexcept nogil

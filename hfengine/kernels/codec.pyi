@@ -153,6 +153,21 @@ class BinanceCodec:
     @property
     def next_funding_ms(self) -> int: ...
     @property
+    def canonical(self) -> int:
+        """Count the diffs read in the venue's own layout, without the tolerant scan.
+
+        Verdicts and books are the same either way; only the time it takes differs.
+        """
+
+    def top(self, levels: int) -> tuple[int, int, float, float, float, float, float] | None:
+        """Return what a book tick says of the newer of book and quote, None when not synced.
+
+        That is (event_ms, top_update_id, bid, bid quantity, ask, ask quantity, the book's imbalance
+        over `levels` a side); prices and quantities are nan for an empty side. Raises ValueError
+        when `levels` is below 1.
+        """
+
+    @property
     def top_valid(self) -> bool:
         """Tell whether the newer of book and quote has both sides."""
 

@@ -9,11 +9,25 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp
 
-from hfengine.kernels.book cimport Level
+from hfengine.kernels.book cimport Book, Level
 from hfengine.kernels.scanner cimport (
     NUMBER_BAD, NUMBER_FINE, Decimal, Grid, Scan, Text, Verdict, blank, colon_end, decimal_on_grid,
     decimal_read, digit, digits_on_grid, fault, scalar_end, string_end, value_end,
 )
+
+cdef extern from "levels.h" nogil:
+    ctypedef struct hf_grid:
+        pass
+
+    cdef enum:
+        HF_WHOLE_ROOM
+
+    bint hf_grid_set(hf_grid* grid, int64_t units, int decimals)
+    Text hf_levels(
+        Text p, Text end, const hf_grid* tick, const hf_grid* step, int64_t* pairs, int64_t room,
+        int64_t* count, bint* closed
+    )
+    Text hf_whole(Text p, int64_t* number)
 
 # Slots 0-25 are the keys a-z, 26-51 A-Z.
 cdef enum:
@@ -94,7 +108,24 @@ cdef struct Frame:
     Grid tick
     Grid step
     Grid integers
+    bint swift  # the grids are such that levels.h can read levels on them
+    hf_grid swift_tick
+    hf_grid swift_step
     Failure failure
+
+
+cdef inline void read_on_grids_of(Frame* frame, Book book) noexcept:
+    """Have prices and quantities be read as ticks and steps of the book's grids."""
+    frame.tick.units = book.tick_units
+    frame.tick.decimals = book.tick_decimals
+    frame.step.units = book.step_units
+    frame.step.decimals = book.step_decimals
+    frame.integers.units = 1
+    frame.integers.decimals = 0
+    frame.swift = (
+        hf_grid_set(&frame.swift_tick, book.tick_units, book.tick_decimals)
+        and hf_grid_set(&frame.swift_step, book.step_units, book.step_decimals)
+    )
 
 
 cdef inline uint64_t bit(int slot) noexcept nogil:
@@ -288,6 +319,8 @@ cdef inline Text scan_levels(Frame* frame, Text p, Scratch* side) noexcept nogil
     """Read an array of levels into the scratch area, p at its opening bracket."""
     cdef Scan* scan = &frame.scan
     cdef Text next
+    cdef int64_t read = 0
+    cdef bint closed = False
     side.count = 0
     side.misshapen = NULL
     side.verdict = NUMBER_FINE
@@ -297,6 +330,17 @@ cdef inline Text scan_levels(Frame* frame, Text p, Scratch* side) noexcept nogil
     while True:
         if not has_room(side):
             return fault(scan, p, "no memory for the levels")
+        if frame.swift:
+            p = hf_levels(
+                p, scan.end, &frame.swift_tick, &frame.swift_step,
+                <int64_t*> &side.levels[side.count], side.capacity - side.count, &read, &closed,
+            )
+            side.count += read
+            if closed:
+                return p
+            if not has_room(side):
+                return fault(scan, p, "no memory for the levels")
+            p = blank(p, scan.end)
         next = scan_plain_level(frame, p, &side.levels[side.count])
         if next == NULL:
             next = scan_level(frame, p, side)

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from hfengine.actors.market_data import MarketData
-from hfengine.actors.symbol_feed import BinanceFeed, BybitFeed, TickFeed, symbol_feed
+from hfengine.actors.symbol_feed import (
+    BinanceFeed,
+    BybitFeed,
+    TickFeed,
+    _trade_number,
+    symbol_feed,
+)
 from hfengine.instruments import load_catalogue
 from hfengine.kernels import bybit_codec, codec
 from hfengine.messages import BookSync, BookTick, FeedFault, Frame, TradeTick
@@ -110,3 +116,14 @@ def test_frames_in_a_feed_of_ready_made_ticks_are_a_fault(rig: Rig) -> None:
     assert (fault.fault, fault.origin, fault.line) == ("foreign", "somewhere", 3)
     assert fault.detail == "a frame in a feed of ready-made ticks"
     assert [s.synced for s in rig.all(BookSync)] == [True]
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 40, "f" * 40, 10**39, "12345678", "d8dd5b31-9112-5b31-9112-000000000012"]
+)
+def test_a_trade_number_fits_the_journal_whatever_the_venue_writes(number: str | int) -> None:
+    assert 0 <= _trade_number(number) < 2**60
+
+
+def test_a_short_trade_number_is_the_venues_own() -> None:
+    assert _trade_number("12345678") == _trade_number(12345678) == 12345678
