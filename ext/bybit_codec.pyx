@@ -412,7 +412,11 @@ cdef class BybitCodec:
             raise IndexError(f"no trade {index}: the last trade frame held {trades.count}")
         trade = &trades.trade[index]
         written = self.trades_payload[trade.id_offset:trade.id_offset + trade.id_length]
-        trade_id = loads(written, parse_float=Decimal)
+        if written[0] == c'"' and b"\\" not in written:
+            # text without an escape says what it is; the frame was checked when it came
+            trade_id = written[1:-1].decode()
+        else:
+            trade_id = loads(written, parse_float=Decimal)
         return (
             trade_id if isinstance(trade_id, str) else int(trade_id),
             self.book.price_of(trade.ticks), self.book.quantity_of(trade.steps), trade.side,

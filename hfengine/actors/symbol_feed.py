@@ -283,7 +283,7 @@ def _trade_number(number: str | int) -> int:
         return number & TRADE_ID_MASK
     if number.isdecimal() and len(number) <= TRADE_ID_DECIMALS:
         return int(number)
-    digits = number.replace("-", "")[-TRADE_ID_DIGITS:]
+    digits = number[-TRADE_ID_DIGITS - 1 :].replace("-", "")[-TRADE_ID_DIGITS:]
     try:
         return int(digits, 16)
     except ValueError:
