@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "tools"))
 from compiler import missing
 
 DEBUG = os.environ.get("HFENGINE_DEBUG", "") not in ("", "0")
+JOBS = os.cpu_count() or 1
 ONLY = os.environ.get("HFENGINE_KERNELS", "").split()
 CHECKS_OFF = re.compile(r"\b(boundscheck|wraparound|initializedcheck|nonecheck)=False")
 
@@ -58,7 +59,8 @@ def native() -> list[Extension]:
         include_path=["."],
         language_level=3,
         quiet=True,
+        nthreads=JOBS,
     )
 
 
-setup(ext_modules=native())
+setup(ext_modules=native(), options={"build_ext": {"parallel": JOBS}})

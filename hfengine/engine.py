@@ -45,6 +45,7 @@ from hfengine.surroundings import Surroundings
 from hfengine.topology import ACTORS, HEARERS
 
 TICKS = (BookTick, TradeTick, MarkTick)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SETTLE_ROUNDS = 50
 SETTLE_PAUSE_S = 0.02
 COLLECT_ALL_S = 60
@@ -129,7 +130,7 @@ class Engine:
 
     async def _main(self) -> Summary:
         loop, venue = self._loop, self._venue
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._interrupt, number)
         self._open_journal()
         self._start_actors()
@@ -157,6 +158,9 @@ class Engine:
             raise
         finally:
             watching.cancel()
+            for number in SIGNALS:
+                # a loop that is closed would leave them deaf for whatever comes after
+                loop.remove_signal_handler(number)
             try:
                 venue.stop()
                 await self._end_actors()

@@ -1,9 +1,10 @@
 """Time the hot path of the whole engine: all actors, journal on, as fast as it goes."""
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +20,9 @@ from hfengine.surroundings import paper
 
 LOOK_EVERY_S = 10.0
 """Engine time between two looks at frames, memory and the clock: some ten a second flat out."""
+
+INTERRUPTED: Final = "interrupted"
+"""How the engine's reason begins when a signal ended the run."""
 
 Buckets = list[tuple[int, int]]
 
@@ -76,7 +80,8 @@ def measure(
 ) -> Bench:
     """Run the engine once at full speed with its journal in a temporary folder.
 
-    Counting allocations slows the run by some percent: its times are not the engine's.
+    Counting allocations slows the run by some percent: its times are not the engine's. Raises
+    KeyboardInterrupt for a run that a signal ended: its figures would pass for whole ones.
     """
     with tempfile.TemporaryDirectory(prefix="hfengine-bench-") as folder:
         journal = replace(profile.settings.journal, directory=folder, enabled=True)
@@ -98,7 +103,9 @@ def measure(
         else:
             with counter:
                 summary = engine.run()
-    names = ", ".join(path.name for path in recordings)
+    if summary.reason.startswith(INTERRUPTED):
+        raise KeyboardInterrupt
+    names = ", ".join(os.fsencode(path.name).decode(errors="replace") for path in recordings)
     stages = engine.stages
     return Bench(
         market=names or f"synthetic, seed {settings.seed}",

@@ -1,6 +1,9 @@
 """`hfengine bench`: the hot path of this machine in figures, alone or beside its peers."""
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +13,8 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from hfengine.cli.durations import parse_duration_s
+from hfengine.cli.entry import INTERRUPTED
+from hfengine.cli.streams import occupy_missing
 from hfengine.config import Profile, load
 from hfengine.errors import ConfigError
 
@@ -81,12 +86,19 @@ def bench(
     Example: hfengine bench --peers
 
     Figures depend on the machine and on what else it does: compare ratios of one run.
+
+    Exit codes: 0 measured; 2 a problem in profile or options; 130 interrupted: nothing is shown or
+    saved.
     """
     overrides: dict[str, object] = {"venue.feed": "replay"} if replay else {}
     loaded = load(profile, environment=os.environ, dotenv=Path(".env"), overrides=overrides)
     until = _until(seconds, duration, frames, ends_itself=bool(replay), quick=quick)
     asked = _Asked(peers=peers, rounds=rounds, sockets=sockets, startup=startup, quick=quick)
-    report, measured = _measure(loaded, replay or [], until, asked)
+    if save is not None:
+        _make_folder(save)
+    occupy_missing()
+    with _interruptible():
+        report, measured = _measure(loaded, replay or [], until, asked)
     if save is not None:
         _save(report, measured, save)
     if json_:
@@ -99,6 +111,28 @@ def bench(
         console.print(table)
     for note in report.notes:
         console.print(note, highlight=False)
+
+
+def _make_folder(save: Path) -> None:
+    try:
+        save.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([f"--save {save}: cannot be made a folder: {error.strerror}"]) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End with 130 and a sentence when a signal ends what is measured."""
+    from hfengine.bench import hot_path  # noqa: PLC0415 - only this command needs it
+
+    try:
+        yield
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # a measurement that drives its own engine raises RuntimeError with the engine's reason
+        if isinstance(error, RuntimeError) and not str(error).startswith(hot_path.INTERRUPTED):
+            raise
+        typer.echo("hfengine: interrupted: what was measured so far is not shown", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _until(
@@ -168,7 +202,6 @@ def _peers(profile: Profile, asked: _Asked) -> "PeerReport":
 def _save(report: "BenchReport", measured: "Bench", folder: Path) -> None:
     from hfengine.bench.picture import NOT_INSTALLED, can_draw, draw  # noqa: PLC0415
 
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_FILE).write_text(report.json() + "\n")
     (folder / MARKDOWN_FILE).write_text(report.markdown())
     if not can_draw():
@@ -180,4 +213,6 @@ def _save(report: "BenchReport", measured: "Bench", folder: Path) -> None:
 
 
 def _progress(text: str) -> None:
+    # a closed uvloop leaves its handler behind, which would swallow Ctrl-C from then on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     typer.echo(f"{text} ...", err=True)

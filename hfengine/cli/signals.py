@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hfengine.actors.layering import layers_of
 from hfengine.cli.durations import parse_duration_s
+from hfengine.cli.streams import is_terminal
 from hfengine.config import Profile, load
 from hfengine.drift_model import DriftModel, encode_drift_model
 from hfengine.errors import ConfigError, FeedError
@@ -114,20 +115,24 @@ def train_drift(
 
     Example: hfengine signals train-drift --replay btcusdt.gz --horizon 5s --out drift.json
 
-    A profile uses the file with signals.drift_file; its signals.horizon_s must be the same.
+    A profile uses the file with signals.drift_file; its signals.horizon_s must be the same. What
+    the profile names there now is not read.
     Exit codes: 0 saved, whatever the score; 2 a problem in profile or options; 5 no usable data.
     """
     from hfengine.evaluation import training  # noqa: PLC0415 - numpy, see above
 
-    overrides: dict[str, object] = {}
+    # what is to be made: the profile's own may be absent, or of another horizon
+    overrides: dict[str, object] = {"signals.drift_file": ""}
     if horizon:
         overrides["signals.horizon_s"] = _seconds(horizon, "--horizon")
     ridges = _ridges(ridge) if ridge else training.RIDGES
     if not out.absolute().parent.is_dir():
         raise ConfigError([f"--out {out}: there is no folder {out.absolute().parent}"])
+    if out.is_dir():
+        raise ConfigError([f"--out {out} is a folder: name a file in it"])
     loaded = _load(profile, overrides)
     collected, _ = _collect(loaded, replay)
-    names = [path.name for path in replay]
+    names = [_readable(path.name) for path in replay]
     model = training.train(collected, loaded.settings.signals.horizon_s, names, ridges)
     try:
         out.write_bytes(encode_drift_model(model))
@@ -164,6 +169,11 @@ def _ridges(text: str) -> tuple[float, ...]:
     return found
 
 
+def _readable(name: str) -> str:
+    """Return a file name as text that can be printed: bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def _load(profile: str, overrides: dict[str, object]) -> Profile:
     overrides = {"venue.feed": "replay", **overrides}
     return load(profile, environment=os.environ, dotenv=Path(".env"), overrides=overrides)
@@ -193,7 +203,7 @@ def _collect(loaded: Profile, replay: list[Path]) -> "tuple[Collected, Grid]":
 def _progress() -> Iterator[Callable[[int], None] | None]:
     """Show the number of frames read on standard error, where that is a terminal."""
     console = Console(stderr=True)
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield None
         return
     with console.status("reading recordings") as status:
@@ -212,8 +222,8 @@ def _asked(loaded: Profile, replay: list[Path], horizons_s: tuple[float, ...]) -
     catalogue = load_catalogue(settings.venue.catalogue)
     symbols = Replay(replay).symbols
     return Asked(
-        profile=loaded.name,
-        recordings=tuple(path.name for path in replay),
+        profile=_readable(loaded.name),
+        recordings=tuple(_readable(path.name) for path in replay),
         horizons_s=horizons_s,
         forecast_horizon_s=settings.signals.horizon_s,
         confidence_min=settings.signals.confidence_min,
@@ -227,7 +237,7 @@ def _asked(loaded: Profile, replay: list[Path], horizons_s: tuple[float, ...]) -
 def _print(found: "Evaluation") -> None:
     from hfengine.evaluation.report import CAUTION  # noqa: PLC0415 - numpy, see above
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(highlight=False, width=None if is_terminal(sys.stdout) else WIDTH)
     fees = ", ".join(f"{symbol} {fee:g}" for symbol, fee in found.taker_fee_bps.items())
     faults = ", ".join(f"{name} {count}" for name, count in found.faults.items()) or "none"
     console.print(
@@ -292,4 +302,4 @@ def _print_model(model: DriftModel, out: Path, said: list[str]) -> None:
         typer.echo(f"  {name:<20} {coefficient * 1e4:+.4f} bps per standard deviation")
     for sentence in said:
         typer.echo(sentence)
-    typer.echo(f"saved in {out}; a profile uses it with signals.drift_file")
+    typer.echo(f"saved in {_readable(str(out))}; a profile uses it with signals.drift_file")

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import nan
 from typing import Annotated, Any, cast
 
@@ -14,6 +14,7 @@ from hfengine.actors.market_data import MarketData
 from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import Wiring
 from hfengine.cli.durations import parse_duration_s
+from hfengine.cli.streams import occupy_missing
 from hfengine.errors import ConfigError, ExitCode, VenueUnavailable
 from hfengine.instruments import Instrument, VenueName, load_catalogue
 from hfengine.kernels.histogram import Histogram
@@ -89,10 +90,20 @@ class _Seen:
 
 
 class Watcher(LoopActor):
-    """Counts what market data says; prints a line a symbol every second."""
+    """Counts what market data says; prints a line a symbol every second, unless quiet.
 
-    def __init__(self, symbols: Sequence[str], *, quiet: bool) -> None:
+    `on_unprintable` hears why nothing can be printed any more; counting goes on.
+    """
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        *,
+        quiet: bool,
+        on_unprintable: Callable[[OSError], None],
+    ) -> None:
         super().__init__()
+        self._on_unprintable = on_unprintable
         self._seen = {symbol: _Seen() for symbol in symbols}
         self._elsewhere = _Seen()
         self._quiet = quiet
@@ -147,8 +158,12 @@ class Watcher(LoopActor):
         """Print where each symbol stands."""
         if self._quiet:
             return
-        for symbol, row in self._rows().items():
-            typer.echo(_line(symbol, row))
+        try:
+            for symbol, row in self._rows().items():
+                typer.echo(_line(symbol, row))
+        except OSError as error:
+            self._quiet = True
+            self._on_unprintable(error)
 
     @handles(Report)
     def on_report(self, _message: Report) -> dict[str, Any]:
@@ -191,17 +206,24 @@ def watch(
 
     Example: hfengine watch --exchange binance --symbol BTCUSDT --duration 10s
 
-    Exit codes: 0 every book was whole at the end; 2 a problem in the options; 5 some book was not.
+    Exit codes: 0 every book was whole at the end; 1 what is printed cannot be written any more; 2 a
+    problem in the options; 5 some book was not.
     """
     ends_s = parse_duration_s(duration) if duration else None
     symbols = list(dict.fromkeys(symbol or ["BTCUSDT"]))
     problems = []
-    if url and not url.startswith(("ws://", "wss://")):
-        problems.append(f"--url {url!r} is no socket address: it begins with ws:// or wss://")
+    if url:
+        from hfengine.venues.link import check_socket_url  # noqa: PLC0415 - sockets, as for feeds
+
+        try:
+            check_socket_url(url)
+        except ConfigError as error:
+            problems += [f"--url {problem}" for problem in error.problems]
     if url and exchange not in NATIVE:
         problems.append(f"--url works with {' and '.join(NATIVE)} only")
     if problems:
         raise ConfigError(problems)
+    occupy_missing()
     with asyncio.Runner(loop_factory=new_live_loop) as runner:
         seen = runner.run(_watch(exchange, symbols, url, rest_url, ends_s, quiet=json_))
     if json_:
@@ -225,7 +247,9 @@ async def _watch(
     *,
     quiet: bool,
 ) -> dict[str, Any]:
-    host = ActorHost(asyncio.get_running_loop(), system="watch")
+    loop = asyncio.get_running_loop()
+    host = ActorHost(loop, system="watch")
+    unprintable: asyncio.Future[OSError] = loop.create_future()
     random = Seed(SEED).stream("feeds")
     if exchange in NATIVE:
         instruments = await _instruments(exchange, rest_url or rest_of(exchange, url), symbols)
@@ -234,7 +258,7 @@ async def _watch(
     market, dialect = open_market(
         exchange, symbols, host=host, random=random, url=url, rest_url=rest_url
     )
-    watcher = Watcher.start(symbols, quiet=quiet)
+    watcher = Watcher.start(symbols, quiet=quiet, on_unprintable=unprintable.set_result)
     for message_class in HEARERS:
         host.routes.wire(message_class)
     for heard in (BookTick, TradeTick, MarkTick, BookSync, FeedFault, SnapshotFailed):
@@ -245,12 +269,14 @@ async def _watch(
     market.connect_market(source.actor_inbox.deliver)
     source.tell(Start(host.clock.now_ns()))
     try:
-        await _until_asked(ends_s)
+        await _until_asked(ends_s, unprintable)
         seen: dict[str, Any] = await watcher.ask(Report(), block=False)
     finally:
         market.stop()
         links = market.report()
         await host.shutdown()
+    if unprintable.done():
+        raise unprintable.result()
     return {
         "exchange": exchange,
         **seen,
@@ -307,17 +333,20 @@ def _wiring(
     )
 
 
-async def _until_asked(ends_s: float | None) -> None:
-    """Wait for the end of the duration, Ctrl-C or a request to terminate."""
-    asked = asyncio.Event()
+async def _until_asked(ends_s: float | None, unprintable: asyncio.Future[OSError]) -> None:
+    """Wait for the end of the duration, of the reader, for Ctrl-C or a request to terminate."""
     loop = asyncio.get_running_loop()
+    asked: asyncio.Future[None] = loop.create_future()
+
+    def ask() -> None:
+        if not asked.done():
+            asked.set_result(None)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
+        loop.add_signal_handler(number, ask)
     try:
-        async with asyncio.timeout(ends_s):
-            await asked.wait()
-    except TimeoutError:
-        return
+        ends = (asked, unprintable)
+        await asyncio.wait(ends, timeout=ends_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

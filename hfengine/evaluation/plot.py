@@ -4,23 +4,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hfengine.errors import HfengineError
+from hfengine.errors import ConfigError, HfengineError
 from hfengine.evaluation.judging import NONE, Interval, Row
 from hfengine.evaluation.report import Evaluation, ahead
 from hfengine.evaluation.sampling import LAYERS
 
 
 def check_plot(path: Path) -> None:
-    """Raise HfengineError where no picture can be drawn or written to `path`."""
+    """Raise HfengineError without matplotlib, ConfigError where `path` cannot be the picture."""
+    folder = path.absolute().parent
+    if path.suffix.lower() != ".png":
+        raise ConfigError([f"--plot {path} must end in .png"])
+    if not folder.is_dir():
+        raise ConfigError([f"--plot {path}: there is no folder {folder}"])
+    if path.is_dir():
+        raise ConfigError([f"--plot {path} is a folder: name a file in it"])
     if find_spec("matplotlib") is None:
         raise HfengineError(
             "--plot needs matplotlib, which is not installed: install hfengine[plot], or leave "
             "--plot out"
         )
-    if path.suffix.lower() != ".png":
-        raise HfengineError(f"--plot {path} must end in .png")
-    if not path.absolute().parent.is_dir():
-        raise HfengineError(f"--plot {path}: there is no folder {path.absolute().parent}")
 
 
 def draw(evaluation: Evaluation, path: Path) -> None:

@@ -2,20 +2,24 @@
 
 The stop leaves in the same turn as the entry it protects, the take-profit once the entry is known
 to live; a stop whose entry came to nothing is cancelled (DESIGN 7.11). An entry whose answer was
-lost keeps its stop: too much protection is the lesser harm.
+lost keeps its stop: too much protection is the lesser harm. When that answer comes after all, on
+the same connection, its target leaves or its stop is taken back as if it had been in time; but no
+target leaves once a newer protected entry of the symbol was sent, whose position it would close:
+then `on_protection` hears that it is missing.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, Unpack
+from typing import Annotated, Final, Unpack
 
 import msgspec
 from msgspec import Struct
 
-from hfengine.errors import VenueRejected, VenueUnknown
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.instruments import Instrument
 from hfengine.kernels.binance_orders import BinanceOrders
+from hfengine.limits import ORDER_REQUESTS_MAX
 from hfengine.messages import OrderKind, OrderState, OrderUpdate
 from hfengine.requests import OrderRequest
 from hfengine.venues.answer_codes import DETAIL_CHARS_MAX, refusal
@@ -38,6 +42,7 @@ TARGET_LEG: Final = "t"
 
 CLIENT_ID_CHARS_MAX: Final = 36
 
+REQUEST_ID_CHARS_MAX: Final = 36
 NOTHING: Final = Decimal(0)
 
 STATES: Final[dict[str, OrderState]] = {
@@ -62,11 +67,16 @@ ALGO_STATES: Final[dict[str, OrderState]] = {
 }
 
 
+# longer ones are none of ours, and Python refuses to read or write numbers of thousands of digits
+_RequestId = Annotated[str, msgspec.Meta(max_length=REQUEST_ID_CHARS_MAX)]
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class _Placed(Struct):
-    order_id: int = msgspec.field(name="orderId", default=0)
+    order_id: _Number = msgspec.field(name="orderId", default=0)
     status: str = ""
     filled: Decimal = msgspec.field(name="executedQty", default=NOTHING)
-    algo_id: int = msgspec.field(name="algoId", default=0)
+    algo_id: _Number = msgspec.field(name="algoId", default=0)
     algo_status: str = msgspec.field(name="algoStatus", default="")
 
 
@@ -76,16 +86,16 @@ class _Failure(Struct):
 
 
 class _Reply(Struct):
-    request_id: str | int | None = msgspec.field(name="id", default=None)
+    request_id: _RequestId | _Number | None = msgspec.field(name="id", default=None)
     status: int = 0
     placed: _Placed = msgspec.field(name="result", default_factory=_Placed)
     failure: _Failure | None = msgspec.field(name="error", default=None)
 
 
 class _Symbol:
-    """A symbol's template, and its grids' counting as bound methods."""
+    """A symbol's template, its grids' counting as bound methods, its newest protected entry."""
 
-    __slots__ = ("orders", "steps", "ticks")
+    __slots__ = ("orders", "protected_id", "steps", "ticks")
 
     def __init__(
         self, instrument: Instrument, credentials: Credentials, recv_window_ms: int
@@ -94,6 +104,7 @@ class _Symbol:
         self.orders = BinanceOrders(
             instrument.symbol, tick, step, credentials.api_key, credentials.signer, recv_window_ms
         )
+        self.protected_id = 0
         self.ticks = self.orders.price.count
         self.steps = self.orders.quantity.count
 
@@ -120,6 +131,8 @@ class BinanceOrderEntry(OrderEntry):
         }
         self._api_key = credentials.api_key
         self._replies = msgspec.json.Decoder(_Reply)
+        self._expired: dict[int, Waiting] = {}
+        """Entries with legs whose answer did not come in time, by request id, oldest first."""
 
     def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
         symbol = self._symbols.get(request.symbol)
@@ -160,6 +173,7 @@ class BinanceOrderEntry(OrderEntry):
     # legs
 
     def _protect(self, request: OrderRequest, now_ms: int) -> None:
+        self._symbols[request.symbol].protected_id = self._last_id
         self._place_leg(_stop_of(request), now_ms)
 
     def _place_leg(self, leg: OrderRequest, now_ms: int) -> None:
@@ -177,11 +191,8 @@ class BinanceOrderEntry(OrderEntry):
         request = waiting.request
         if not (request.stop or request.target):
             return
-        if isinstance(outcome, OrderUpdate):
-            lives = outcome.filled > 0 or outcome.state in ("new", "partially_filled")
-        elif isinstance(outcome, VenueRejected):
-            lives = False
-        else:
+        lives = _lives(outcome)
+        if lives is None:
             return
         now_ms = self._clock.now_ns() // 1_000_000 + self.clock_offset_ms
         if lives and request.target:
@@ -193,6 +204,35 @@ class BinanceOrderEntry(OrderEntry):
             frame = orders.cancel_conditional(request_id, now_ms, stop.client_id)
             self._send_leg(request_id, frame, stop, cancels=True)
 
+    # late answers
+
+    def _expire(self) -> None:
+        """Give up on what is due; remember the entries among it for a late answer."""
+        before = self._waiting.copy()
+        super()._expire()
+        for request_id, waiting in before.items():
+            request = waiting.request
+            awaited = waiting.answer is not None and (request.stop or request.target)
+            if awaited and request_id not in self._waiting:
+                self._expired[request_id] = waiting
+        while len(self._expired) > ORDER_REQUESTS_MAX:
+            del self._expired[next(iter(self._expired))]
+
+    def _answered_late(self, request_id: int, waiting: Waiting, outcome: LegOutcome) -> None:
+        """Do for an entry's legs what its answer in time would have set off."""
+        request = waiting.request
+        newer = self._symbols[request.symbol].protected_id > request_id
+        if newer and request.target and _lives(outcome):
+            text = f"{request.client_id}: answered late, after a newer entry: no target was sent"
+            self._tell_leg(_target_of(request), VenueUnavailable(text))
+            return
+        self._answered(waiting, outcome)
+
+    def closed(self, reason: str) -> None:
+        """Forget the connection: no answer comes late on another one."""
+        self._expired.clear()
+        super().closed(reason)
+
     # answers
 
     def heard(self, payload: bytes, received_ns: int) -> None:
@@ -203,22 +243,27 @@ class BinanceOrderEntry(OrderEntry):
             self.unread_answers += 1
             return
         request_id = str(reply.request_id)
+        if self._expired and request_id.isdecimal():
+            late = self._expired.pop(int(request_id), None)
+            if late is not None:
+                outcome = self._outcome(late, reply, received_ns)
+                self._answered_late(int(request_id), late, outcome)
+                return
         self._resolve(request_id, lambda sent: self._outcome(sent, reply, received_ns))
 
     def _outcome(self, sent: Waiting, reply: _Reply, received_ns: int) -> LegOutcome:
         request, placed = sent.request, reply.placed
         failure = reply.failure
         if failure is not None:
-            text = failure.text.replace(self._api_key, "***")[:DETAIL_CHARS_MAX]
-            return refusal("binance", failure.code, text)
+            return refusal("binance", failure.code, self._clean(failure.text))
         states, status = STATES, placed.status
         if placed.algo_id:
             states, status = ALGO_STATES, placed.algo_status
         if sent.cancels:
             states, status = ALGO_STATES, "CANCELED"
         state = states.get(status)
-        if reply.status != 200 or state is None:
-            said = f"status {reply.status} {status}".strip()
+        if reply.status != 200 or state is None or not placed.filled.is_finite():
+            said = f"status {reply.status} {self._clean(status)}".strip()
             return VenueUnknown(f"{request.client_id}: binance answered with {said}")
         return OrderUpdate(
             request.client_id,
@@ -234,6 +279,17 @@ class BinanceOrderEntry(OrderEntry):
             request.reduce_only,
             state,
         )
+
+    def _clean(self, text: str) -> str:
+        """Shorten a venue's words, and take the key out of them."""
+        return text.replace(self._api_key, "***")[:DETAIL_CHARS_MAX]
+
+
+def _lives(outcome: LegOutcome) -> bool | None:
+    """Tell whether an entry may have, or get, a position; None where that is open."""
+    if isinstance(outcome, OrderUpdate):
+        return outcome.filled > 0 or outcome.state in ("new", "partially_filled")
+    return False if isinstance(outcome, VenueRejected) else None
 
 
 def _check_protected(request: OrderRequest) -> None:

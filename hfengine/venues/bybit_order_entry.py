@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, Unpack
+from typing import Annotated, Final, Unpack
 
 import msgspec
 from msgspec import Struct
 
-from hfengine.errors import VenueRejected, VenueUnavailable
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.instruments import Instrument
 from hfengine.kernels.bybit_orders import BybitOrders
@@ -31,9 +31,20 @@ PING_EVERY_S: Final = 20.0
 """What keeps the connection: the link sends it (`LinkSettings.ping`)."""
 
 AUTH_LIFE_MS: Final = 10_000
+AUTH_PAUSE_MAX_S: Final = 60.0
+"""Pauses after refusals that may pass double from `answer_max_s` to this."""
+
+AUTH_DOUBLINGS_MAX: Final = 20
 REPEATED_AUTH: Final = 20001
-UNLISTED: Final = -1
+MAY_PASS: Final = ("fix", "query", "backoff")
+"""What `answer_codes` says to do about a refusal that need not stand; a bad key stands."""
+
+REQUEST_ID_CHARS_MAX: Final = 36
 NOTHING: Final = Decimal(0)
+
+
+# longer ones are none of ours, and Python refuses to read numbers of thousands of digits
+_RequestId = Annotated[str, msgspec.Meta(max_length=REQUEST_ID_CHARS_MAX)]
 
 
 class _Placed(Struct):
@@ -48,11 +59,11 @@ class _Reply(Struct):
     """An answer of either form: to orders and authentication, or to what was not understood."""
 
     op: str = ""
-    code: int = msgspec.field(name="retCode", default=0)
+    code: int | None = msgspec.field(name="retCode", default=None)
     text: str = msgspec.field(name="retMsg", default="")
-    success: bool = True
+    success: bool | None = None
     other_text: str = msgspec.field(name="ret_msg", default="")
-    request_id: str = msgspec.field(name="reqId", default="")
+    request_id: _RequestId = msgspec.field(name="reqId", default="")
     placed: _Placed = msgspec.field(name="data", default_factory=_Placed)
     asked: _Asked = msgspec.field(name="request", default_factory=_Asked)
 
@@ -89,6 +100,7 @@ class BybitOrderEntry(OrderEntry):
         self._credentials = credentials
         self._replies = msgspec.json.Decoder(_Reply)
         self._auth_timer: asyncio.TimerHandle | None = None
+        self._auth_refusals = 0
 
     def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
         symbol = self._symbols.get(request.symbol)
@@ -138,8 +150,13 @@ class BybitOrderEntry(OrderEntry):
     # the connection
 
     def opened(self, link: Sender) -> None:
-        """Authenticate; orders can be sent once the venue agreed."""
+        """Authenticate; orders can be sent once the venue agreed.
+
+        A refusal that may pass (clock, rate, busy) is answered with another try after a growing
+        pause, as long as the connection lives.
+        """
         self._sender = link
+        self._auth_refusals = 0
         self._why_not = "not authenticated yet"
         self._authenticate()
 
@@ -187,6 +204,8 @@ class BybitOrderEntry(OrderEntry):
 
     def _outcome(self, sent: Waiting, reply: _Reply, received_ns: int) -> LegOutcome:
         request = sent.request
+        if reply.code is None:
+            return VenueUnknown(f"{request.client_id}: bybit answered without a retCode")
         if reply.code:
             return refusal("bybit", reply.code, self._clean(reply.text))
         return OrderUpdate(
@@ -205,16 +224,31 @@ class BybitOrderEntry(OrderEntry):
         )
 
     def _authenticated(self, reply: _Reply) -> None:
+        code, success = reply.code, reply.success
+        if code is None and success is None:
+            # says neither yes nor no: whoever waits for the answer goes on waiting
+            self.unread_answers += 1
+            return
         self._stop_asking()
-        code = reply.code
-        if code == REPEATED_AUTH or (code == 0 and reply.success):
+        if code == REPEATED_AUTH or (not code and success is not False):
+            self._auth_refusals = 0
             if not self.is_ready:
                 self._become_ready()
             return
         text = self._clean(reply.text or reply.other_text)
-        meaning = meaning_of("bybit", code or UNLISTED)
-        reason = meaning.reason if code else "refused"
-        self._become_unready(f"authentication refused: {reason}: bybit {code} {text}")
+        reason = "refused"
+        if code:
+            meaning = meaning_of("bybit", code)
+            reason = meaning.reason
+            if meaning.action in MAY_PASS:
+                self._ask_again()
+        self._become_unready(f"authentication refused: {reason}: bybit {code or 0} {text}")
+
+    def _ask_again(self) -> None:
+        doublings = min(self._auth_refusals, AUTH_DOUBLINGS_MAX)
+        self._auth_refusals += 1
+        pause_s = min(self.settings.answer_max_s * 2**doublings, AUTH_PAUSE_MAX_S)
+        self._auth_timer = self._loop.call_later(pause_s, self._authenticate)
 
     def _clean(self, text: str) -> str:
         """Shorten a venue's words, and take the key out of them."""

@@ -24,6 +24,12 @@ IMBALANCE_LEVELS: Final = 5
 DOUBLINGS_MAX: Final = 20
 """Pauses grow no further; reached at once by a refusal."""
 
+NUMBER_MAX: Final = 2**60 - 1
+DIGITS_MAX: Final = 18
+"""10^18 lies below 2^60."""
+
+TIME_MAX_MS: Final = (2**63 - 1) // 1_000_000
+
 FUNDING_KEYS: Final = ("fundingRate", "r", "funding_rate", "lastFundingRate")
 NEXT_FUNDING_KEYS: Final = ("nextFundingTime", "T", "next_funding_time")
 """Where the exchanges' own tickers hold what ccxt's unified ticker leaves out."""
@@ -55,6 +61,9 @@ class _Errors(NamedTuple):
     any: type[Exception]
 
 
+UNREADABLE: Final = "unreadable"
+"""The exchange class broke, or gave what is no book, trade or mark: `FeedFault.fault`."""
+
 Watch = Callable[["_Market"], Awaitable[None]]
 
 
@@ -62,7 +71,8 @@ class CcxtMarket:
     """The market half of a venue over one ccxt.pro exchange object.
 
     Three loops a symbol: book, trades, marks. A network error is told, and tried again after a
-    growing, jittered pause; any other refusal is named and tried again after the longest pause.
+    growing, jittered pause, and so is any error that is none of ccxt's own; a refusal is named and
+    tried again after the longest pause.
     """
 
     def __init__(
@@ -137,7 +147,7 @@ class CcxtMarket:
             try:
                 await self.exchange.load_markets()
                 break
-            except self._errors.any as error:
+            except Exception as error:  # noqa: BLE001 - any bug of an exchange class
                 self._fault_all(DISCONNECTED, f"no list of markets: {_sentence(error)}")
                 failures += 1
                 await self._pause(failures)
@@ -188,6 +198,8 @@ class CcxtMarket:
             except self._errors.any as error:
                 fault, detail = REFUSED_TOPIC, _sentence(error)
                 failures = DOUBLINGS_MAX
+            except Exception as error:  # noqa: BLE001 - any bug of an exchange class
+                fault, detail = UNREADABLE, _sentence(error)
             failures += 1
             self.reconnects += fault == DISCONNECTED
             self._fault(market.symbol, fault, f"{name}: {detail}")
@@ -216,8 +228,8 @@ class CcxtMarket:
             BookTick(
                 market.symbol,
                 at_ns,
-                int(book.get("timestamp") or at_ns // 1_000_000),
-                int(book.get("nonce") or self._updates),
+                _time_ms(book.get("timestamp") or at_ns // 1_000_000),
+                int(book.get("nonce") or self._updates) & NUMBER_MAX,
                 bid,
                 bid_contracts * market.contract,
                 ask,
@@ -244,7 +256,7 @@ class CcxtMarket:
                 TradeTick(
                     market.symbol,
                     at_ns,
-                    int(trade.get("timestamp") or at_ns // 1_000_000),
+                    _time_ms(trade.get("timestamp") or at_ns // 1_000_000),
                     _trade_number(trade.get("id")),
                     _number(trade.get("price")),
                     _number(trade.get("amount")) * market.contract,
@@ -272,7 +284,7 @@ class CcxtMarket:
                 _number(mark),
                 _number(ticker.get("indexPrice") or mark),
                 _number(funding),
-                int(due_ms) * 1_000_000,
+                _time_ms(due_ms) * 1_000_000,
             )
         )
 
@@ -338,10 +350,24 @@ def _number(text: Any) -> float:
     return nan if text is None else float(text)
 
 
+def _time_ms(told: Any) -> int:
+    """Return a time in ms since the epoch; raises ValueError for one that no int64 of ns holds."""
+    at_ms = int(told)
+    if not 0 <= at_ms <= TIME_MAX_MS:
+        msg = "a time before 1970 or after 2262"
+        raise ValueError(msg)
+    return at_ms
+
+
 def _trade_number(name: Any) -> int:
-    """Return a trade's id as a number: its own, or its last seven bytes when it is text."""
-    text = str(name or "0")
-    return int(text) if text.isdecimal() else int.from_bytes(text.encode()[-7:], "big")
+    """Return a trade's id as a number below 2^60: its last 18 digits, or 7 bytes when it is text.
+
+    The journal's MessagePack has no integer beyond 64 bits.
+    """
+    text = str(name or "0")[-DIGITS_MAX:]
+    if text.isdecimal():
+        return int(text)
+    return int.from_bytes(text.encode(errors="replace")[-7:], "big")
 
 
 def _sentence(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from random import Random
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from picows import (
@@ -16,7 +17,7 @@ from picows import (
     ws_connect,
 )
 
-from hfengine.errors import VenueUnavailable
+from hfengine.errors import ConfigError, VenueUnavailable
 from hfengine.kernels.listener import Line, Listener
 from hfengine.limits import BURST_BYTES_MAX, BURST_FRAMES_MAX, FRAME_BYTES_MAX
 from hfengine.runtime.hosts import ActorHost
@@ -87,6 +88,8 @@ class Link(Line):
         settings: LinkSettings,
         name: str,
     ) -> None:
+        """Take what it is made of; raises ConfigError for an address no socket can be made to."""
+        check_socket_url(url)
         self.url = url
         self.name = name
         self.settings = settings
@@ -168,7 +171,8 @@ class Link(Line):
             try:
                 async with asyncio.timeout(self.settings.connect_timeout_s):
                     await self._connect(wire)
-            except (OSError, WSError, TimeoutError) as error:
+            except (OSError, WSError, TimeoutError, ValueError) as error:
+                # ValueError: a name or an address that the resolver does not even ask for
                 wire.abandon()
                 self.attempts_failed += 1
                 self.last_reason = f"no connection to {self.url}: {_sentence(error)}"
@@ -368,6 +372,26 @@ class _Wire:
         self._reason = reason
         self.ending_at_s = self._host.loop.time()
         return True
+
+
+def check_socket_url(url: str) -> None:
+    """Raise ConfigError, naming what is wrong, unless `url` is the address of a websocket."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if parts.scheme not in ("ws", "wss"):
+            problem = "it begins with ws:// or wss://"
+        elif not host or port == 0:
+            problem = "it names no host" if not host else "there is no port 0"
+        elif parts.fragment or not url.isprintable() or " " in url:
+            problem = "it holds a blank, a control character or a #"
+        else:
+            return
+    raise ConfigError([f"{url!r} is no socket address: {problem}"])
 
 
 def _reason_of(transport: WSTransport) -> str:

@@ -155,21 +155,63 @@ def test_a_profile_that_names_the_file_is_evaluated_with_it(run, tmp_path):
         (["eval", "--horizons", "soon"], 2, "--horizons 'soon' is no duration"),
         (["eval", "--horizons", ","], 2, "--horizons ',' names none"),
         (["eval", "--horizons", "5m"], 5, "no longer than the shortest horizon of 300 s"),
-        (["eval", "--plot", "a.pdf"], 1, "--plot a.pdf must end in .png"),
-        (["eval", "--plot", "none/a.png"], 1, "there is no folder"),
+        (["eval", "--plot", "a.pdf"], 2, "--plot a.pdf must end in .png"),
+        (["eval", "--plot", "none/a.png"], 2, "there is no folder"),
+        (["eval", "--plot", "folder.png"], 2, "--plot folder.png is a folder"),
         (["eval", "--profile", "nope"], 2, 'there is no profile "nope"'),
         (["train-drift"], 5, "do not suffice to fit and score the drift layer"),
         (["train-drift", "--ridge", "x"], 2, "--ridge 'x' must be numbers above 0"),
         (["train-drift", "--ridge", "0"], 2, "must be numbers above 0"),
         (["train-drift", "--horizon", "1y"], 2, "--horizon '1y' is no duration"),
         (["train-drift", "--out", "none/d.json"], 2, "there is no folder"),
+        (["train-drift", "--out", "folder.png"], 2, "--out folder.png is a folder"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_a_code(run, words, code, sentence):
+def test_what_cannot_be_done_is_one_sentence_and_a_code(run, tmp_path, words, code, sentence):
+    (tmp_path / "folder.png").mkdir()
     done = run(*words)
     assert (done.returncode, done.stdout) == (code, "")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--plot", "folder.png"), ("--plot", "none/a.png")])
+def test_a_bad_target_is_refused_before_any_recording_is_read(run, tmp_path, words):
+    (tmp_path / "folder.png").mkdir()
+    missing = [tmp_path / "missing.gz"]
+    assert run("eval", *words, replay=missing).returncode == 2
+    assert run("train-drift", "--out", "folder.png", replay=missing).returncode == 2
+    assert run("eval", replay=missing).returncode == 5
+
+
+def test_training_does_not_read_the_file_it_is_to_make(run, tmp_path):
+    absent = run("train-drift", "--horizon", "500ms", HFENGINE_SIGNALS__DRIFT_FILE="drift.json")
+    assert absent.returncode == 0, absent.stderr
+    first = (tmp_path / "drift.json").read_bytes()
+    again = run("train-drift", "--horizon", "250ms", HFENGINE_SIGNALS__DRIFT_FILE="drift.json")
+    assert again.returncode == 0, again.stderr
+    assert load_drift_model(tmp_path / "drift.json", 0.25)
+    run("train-drift", "--horizon", "500ms", HFENGINE_SIGNALS__DRIFT_FILE="drift.json")
+    assert (tmp_path / "drift.json").read_bytes() == first, "what is named there plays no part"
+
+
+def test_a_file_name_that_is_no_utf8_is_shown_with_a_sign_in_its_place(run, tmp_path, recordings):
+    odd = tmp_path / os.fsdecode(b"btc\xff.gz")
+    odd.write_bytes(recordings[0].read_bytes())
+    done = run("eval", "--json", "--horizons", "1s", replay=[odd])
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["recordings"] == ["btc\ufffd.gz"]
+    done = run("train-drift", "--horizon", "500ms", "--out", os.fsdecode(b"d\xff"), replay=[odd])
+    assert done.returncode == 0, done.stderr
+    assert "saved in d\ufffd;" in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_does_not_keep_it_from_judging(run, monkeypatch, closed):
+    monkeypatch.setattr(sys, closed, None)
+    done = run("eval", "--horizons", "1s", "--plot", "a.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.stdout == "") == (closed == "stdout")
 
 
 @pytest.mark.parametrize("command", ["eval", "train-drift"])

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -97,6 +99,8 @@ def test_a_symbol_without_a_book_is_an_exit_code_and_a_reason() -> None:
     [
         (["--url", "http://127.0.0.1:1"], "is no socket address"),
         (["--url", "ws://127.0.0.1:1", "--exchange", "okx"], "works with binance and bybit only"),
+        (["--url", "ws://127.0.0.1:99999"], "--url 'ws://127.0.0.1:99999' is no socket address"),
+        (["--url", "ws://[::1"], "--url 'ws://[::1' is no socket address: Invalid IPv6"),
         (["--duration", "soon"], "is no duration"),
         (["--symbol", "NOUSDT", "--url", "ws://127.0.0.1:9"], "not in the bybit catalogue of"),
     ],
@@ -105,3 +109,53 @@ def test_options_that_cannot_be_are_refused(options: list[str], problem: str) ->
     done = CliRunner().invoke(app, ["watch", *options])
     assert done.exit_code != 0
     assert problem in str(done.exception)
+
+
+def broken_pipe() -> int:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    return theirs
+
+
+def full_device() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize(
+    ("output", "errors"),
+    [(broken_pipe, ""), (full_device, "hfengine: No space left on device\n")],
+)
+def test_an_output_that_cannot_be_written_ends_it_at_once(
+    output: Callable[[], int], errors: str
+) -> None:
+    async def test() -> None:
+        venue = BybitVenue()
+        async with venue.serving():
+            stdout = output()
+            process = await asyncio.create_subprocess_exec(
+                *(*WATCH, "--url", venue.url, "--duration", "1h"),
+                stdout=stdout,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            os.close(stdout)
+            _, said = await asyncio.wait_for(process.communicate(), 30)
+        assert (process.returncode, said.decode()) == (1, errors)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_not_hurt(closed: str) -> None:
+    async def test() -> None:
+        venue = BybitVenue()
+        async with venue.serving():
+            process = await asyncio.create_subprocess_shell(
+                f"{' '.join(WATCH)} --url {venue.url} --duration 300ms {closed}",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            output, errors = await asyncio.wait_for(process.communicate(), 30)
+        assert (process.returncode, errors) == (0, b"")
+        assert (output == b"") == (" >&-" in f" {closed}")
+
+    asyncio.run(test())

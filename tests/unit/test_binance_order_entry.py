@@ -7,6 +7,7 @@ import pytest
 
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
+from hfengine.limits import ORDER_REQUESTS_MAX
 from hfengine.messages import OrderUpdate
 from tests.order_entry_desk import (
     ANSWER_MAX_S,
@@ -141,6 +142,88 @@ def test_a_lost_connection_leaves_entry_and_stop_unknown(desk):
     assert isinstance(refused, VenueUnavailable)
     desk.entry.opened(desk.link)
     assert desk.ready == [(True, ""), (False, "cut"), (True, "")]
+
+
+def expired_entry(desk: Desk, **changes: object) -> None:
+    answer = desk.entry.place(entry_request(**changes))
+    answer_algo(desk, len(desk.link.sent) - 1)
+    desk.pass_s(ANSWER_MAX_S + 0.1)
+    assert isinstance(desk.ended(answer), VenueUnknown)
+    desk.legs.clear()
+
+
+def test_an_entry_that_is_filled_after_all_gets_its_target(desk):
+    expired_entry(desk)
+    answer_order(desk, 0, "FILLED", "0.007")
+    assert methods(desk)[2:] == ["algoOrder.place"]
+    assert desk.link.frames()[2]["params"]["clientAlgoId"] == ENTRY + "t"
+    answer_algo(desk, 2)
+    [(request, outcome)] = desk.legs
+    assert (request.kind, outcome.state) == ("take_profit_market", "untriggered")
+    assert desk.entry.unread_answers == 0
+    answer_order(desk, 0, "FILLED", "0.007")
+    assert desk.entry.unread_answers == 1
+    assert len(desk.link.sent) == 3, "once"
+
+
+@pytest.mark.parametrize("code", [None, -2019])
+def test_an_entry_that_came_to_nothing_after_all_takes_its_stop_back(desk, code):
+    expired_entry(desk)
+    # a newer entry changes nothing about that: the stop has the old one's name
+    desk.entry.place(entry_request(client_id="newer"))
+    if code is None:
+        answer_order(desk, 0, "EXPIRED")
+    else:
+        refuse(desk, 0, code)
+    assert methods(desk)[4:] == ["algoOrder.cancel"]
+    assert desk.link.frames()[4]["params"]["clientAlgoId"] == ENTRY + "s"
+
+
+def test_a_late_fill_behind_a_newer_entry_is_told_as_a_missing_target(desk):
+    expired_entry(desk)
+    desk.entry.place(entry_request(client_id="newer"))
+    answer_order(desk, 0, "FILLED", "0.007")
+    assert len(desk.link.sent) == 4
+    [(request, outcome)] = desk.legs
+    assert request.client_id == ENTRY + "t"
+    assert isinstance(outcome, VenueUnavailable)
+    assert "no target was sent" in str(outcome)
+
+
+def test_no_late_answer_is_waited_for_on_another_connection(desk):
+    expired_entry(desk)
+    desk.entry.closed("cut")
+    desk.entry.opened(desk.link)
+    answer_order(desk, 0, "FILLED", "0.007")
+    assert len(desk.link.sent) == 2
+    assert desk.entry.unread_answers == 1
+
+
+def test_only_so_many_late_answers_are_waited_for(desk):
+    for number in range(ORDER_REQUESTS_MAX + 1):
+        expired_entry(desk, client_id=f"e{number}")
+    sent = len(desk.link.sent)
+    answer_order(desk, 0, "EXPIRED")
+    assert len(desk.link.sent) == sent, "forgotten"
+    answer_order(desk, 2, "EXPIRED")
+    assert desk.link.frames()[-1]["params"]["clientAlgoId"] == "e1s"
+
+
+def test_a_status_is_shown_without_the_key_and_cut(desk):
+    answer = desk.entry.place(exit_request())
+    answer_order(desk, 0, KEY + "x" * 5000)
+    unknown = desk.ended(answer)
+    assert isinstance(unknown, VenueUnknown)
+    assert KEY not in str(unknown)
+    assert "***xxx" in str(unknown)
+    assert len(str(unknown)) < 300
+
+
+def test_a_quantity_that_is_no_number_says_nothing(desk):
+    answer = desk.entry.place(entry_request())
+    answer_order(desk, 0, "EXPIRED", "NaN")
+    assert isinstance(desk.ended(answer), VenueUnknown)
+    assert len(desk.link.sent) == 2
 
 
 def test_an_accepted_stop_is_told(desk):
@@ -320,7 +403,17 @@ def test_an_answer_that_says_nothing_certain_is_unknown(desk, reply):
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"[1]", b'{"id":null,"status":400}', b'{"id":7,"status":200}', b"\xff\xfe"]
+    "payload",
+    [
+        b"",
+        b"[1]",
+        b'{"id":null,"status":400}',
+        b'{"id":7,"status":200}',
+        b"\xff\xfe",
+        b'{"id":"' + b"9" * 5000 + b'","status":200}',
+        b'{"id":' + b"9" * 5000 + b',"status":200}',
+        b'{"id":7,"status":200,"result":{"orderId":' + b"9" * 5000 + b"}}",
+    ],
 )
 def test_what_answers_nothing_is_counted(desk, payload):
     answer = desk.entry.place(exit_request())

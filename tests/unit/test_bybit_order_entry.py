@@ -111,6 +111,58 @@ def test_authentication_is_asked_for_again_while_unanswered(desk):
     assert len(desk.link.sent) == 2
 
 
+@pytest.mark.parametrize("code", [10002, 10006, 10016, 10019, 10000])
+def test_a_refusal_that_may_pass_is_tried_again_after_growing_pauses(desk, code):
+    desk.entry.opened(desk.link)
+    pauses_s = []
+    for tries in range(1, 9):
+        desk.hear(op="auth", success=False, retCode=code, retMsg="later")
+        assert len(desk.link.sent) == tries
+        asked_ns = desk.clock.now_ns()
+        for _ in range(200):
+            if len(desk.link.sent) == tries:
+                desk.pass_s(0.5)
+        pauses_s.append(round((desk.clock.now_ns() - asked_ns) / 1e9))
+    assert pauses_s == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert {frame["op"] for frame in desk.link.frames()} == {"auth"}
+    assert not desk.entry.is_ready
+    desk.hear(op="auth", retCode=0)
+    assert desk.ready[-1] == (True, "")
+    desk.pass_s(200.0)
+    assert len(desk.link.sent) == 9
+
+
+def test_a_refusal_is_not_tried_again_on_a_dead_connection(desk):
+    desk.entry.opened(desk.link)
+    desk.hear(op="auth", retCode=10002, retMsg="clock")
+    desk.hear(op="auth", retCode=10002, retMsg="clock")
+    desk.entry.closed("gone")
+    desk.pass_s(100.0)
+    assert len(desk.link.sent) == 1
+    desk.entry.opened(desk.link)
+    desk.hear(op="auth", retCode=10002, retMsg="clock")
+    desk.pass_s(ANSWER_MAX_S + 0.5)
+    assert len(desk.link.sent) == 3, "pauses begin anew with the connection"
+
+
+@pytest.mark.parametrize("reply", [{}, {"retMsg": "OK"}, {"retCode": None, "success": None}])
+def test_an_answer_that_says_neither_yes_nor_no_is_none(desk, reply):
+    desk.entry.opened(desk.link)
+    desk.hear(op="auth", **reply)
+    assert not desk.entry.is_ready
+    assert desk.entry.unread_answers == 1
+    desk.pass_s(ANSWER_MAX_S * 1.5)
+    assert len(desk.link.sent) == 2, "asked again, as without any answer"
+    desk.hear(op="auth", success=True)
+    assert desk.entry.is_ready
+
+
+def test_an_order_acknowledged_without_a_code_is_unknown(ready):
+    answer = ready.entry.place(exit_request())
+    ready.hear(op="order.create", reqId=ready.link.frames()[0]["reqId"])
+    assert isinstance(ready.ended(answer), VenueUnknown)
+
+
 def test_a_new_connection_authenticates_again(ready):
     ready.entry.closed("server restart")
     assert ready.ready[-1] == (False, "server restart")
@@ -312,6 +364,7 @@ def test_exits_have_a_share_of_the_requests_under_way_to_themselves(ready):
         b'{"op":"order.create","reqId":"no number","retCode":0}',
         b'{"op":"order.create","reqId":"7","retCode":0}',
         b'{"op":"subscribe","success":true}',
+        b'{"op":"order.create","retCode":0,"reqId":"' + b"9" * 5000 + b'"}',
     ],
 )
 def test_what_cannot_be_read_is_counted(ready, payload):

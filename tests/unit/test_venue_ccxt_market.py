@@ -8,6 +8,7 @@ from typing import Any
 
 import ccxt
 import ccxt.pro
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -285,16 +286,70 @@ def test_a_symbol_the_exchange_does_not_have_is_named():
     run(test)
 
 
-def test_a_loop_that_breaks_is_told_not_lost():
+@pytest.mark.parametrize(
+    "broken", [KeyError("planted"), {"bids": 5}, book(at_ms=2**63), OverflowError("planted")]
+)
+def test_a_bug_of_the_exchange_class_is_told_and_the_book_comes_again(broken):
     async def test() -> None:
-        told: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, what: told.append(what))
         exchange = FakeExchange()
         async with ccxt_rig(exchange) as rig:
-            exchange.queues["book"].put_nowait({"bids": 5})
-            await until(lambda: told)
-            assert "ccxt fake book BTCUSDT ended" in told[0]["message"]
-            assert rig.all(FeedFault)[0].fault == "disconnected"
+            exchange.queues["book"].put_nowait(broken)
+            exchange.queues["book"].put_nowait(book())
+            await rig.until_synced("BTCUSDT")
+            (told,) = rig.all(FeedFault)
+            assert (told.fault, told.detail.partition(":")[0]) == ("unreadable", "book")
+
+    run(test)
+
+
+def test_bugs_do_not_end_the_trades_and_are_answered_with_growing_pauses():
+    async def test() -> None:
+        exchange = FakeExchange()
+        exchange.loads += [KeyError("markets")]
+        async with ccxt_rig(exchange) as rig:
+            pauses: list[int] = []
+            pause = rig.market._pause
+
+            async def noted(failures: int) -> None:
+                pauses.append(failures)
+                await pause(failures)
+
+            rig.market._pause = noted
+            for _ in range(3):
+                exchange.queues["trades"].put_nowait(KeyError("planted"))
+            exchange.queues["trades"].put_nowait([trade("78")])
+            await until(lambda: rig.all(TradeTick))
+            assert pauses == [1, 1, 2, 3], "one for the markets, then growing ones"
+            assert rig.all(TradeTick)[0].trade_id == 78
+            faults = [fault.fault for fault in rig.all(FeedFault)]
+            assert faults == ["disconnected"] + ["unreadable"] * 3
+            assert "KeyError: 'planted'" in rig.all(FeedFault)[-1].detail
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ("9" * 5000, 10**18 - 1),
+        (2**80, 2**80 % 10**18),
+        ("1244558612345678901", 244558612345678901),
+        ("f" * 5000, int.from_bytes(b"f" * 7, "big")),
+        ("\ud800", ord("?")),
+        (None, 0),
+    ],
+)
+def test_numbers_of_any_length_fit_the_journal(told, number):
+    async def test() -> None:
+        exchange = FakeExchange()
+        async with ccxt_rig(exchange) as rig:
+            exchange.queues["trades"].put_nowait([trade(told)])
+            exchange.queues["book"].put_nowait(book() | {"nonce": 2**90 + 5})
+            await until(lambda: rig.all(TradeTick) and rig.all(BookTick))
+            (tick,) = rig.all(TradeTick)
+            assert tick.trade_id == number < 2**60
+            for heard in (tick, rig.all(BookTick)[0]):
+                assert msgspec.msgpack.decode(msgspec.msgpack.encode(heard), type=type(heard))
 
     run(test)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from picows import WSCloseCode, WSMsgType
 
+from hfengine.errors import ConfigError
 from hfengine.limits import BURST_BYTES_MAX, BURST_FRAMES_MAX, FRAME_BYTES_MAX
 from hfengine.messages import Frame
 from hfengine.runtime.actor import LoopActor, handles
@@ -270,5 +271,48 @@ def test_a_venue_that_cannot_be_reached_is_tried_again_with_growing_pauses(run):
         assert bench.server.url in bench.notes.reasons[0]
         bench.server.refuses = False
         await until(lambda: link.is_open)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("ws://host:99999", "Port out of range 0-65535"),
+        ("ws://host:x", "Port could not be cast"),
+        ("ws://[::1", "Invalid IPv6 URL"),
+        ("ws://" + "a" * 64 + ".com", "label empty or too long"),
+        ("http://host", "it begins with ws:// or wss://"),
+        ("ws://:80/path", "it names no host"),
+        ("ws://host:0", "there is no port 0"),
+        ("ws://host/a b", "it holds a blank"),
+        ("ws://ho\x00st", "it holds a blank, a control character"),
+        ("ws://host/#a", "or a #"),
+    ],
+)
+def test_an_address_no_socket_can_have_is_refused_when_the_link_is_made(run, url, problem):
+    async def test(bench: Bench) -> None:
+        with pytest.raises(ConfigError) as refused:
+            bench.link(url=url)
+        assert str(refused.value).startswith(f"{url!r} is no socket address: ")
+        assert problem in str(refused.value)
+        assert bench.links == []
+
+    run(test)
+
+
+def test_what_the_resolver_refuses_is_a_failed_attempt(run, monkeypatch):
+    connect = Link._connect
+
+    async def refused_once(link, wire):
+        if not link.attempts_failed:
+            raise UnicodeError("planted")
+        await connect(link, wire)
+
+    async def test(bench: Bench) -> None:
+        monkeypatch.setattr(Link, "_connect", refused_once)
+        link = await bench.open_link()
+        assert link.attempts_failed == 1
+        assert bench.notes.reasons == [f"no connection to {link.url}: planted"]
 
     run(test)
