@@ -78,6 +78,7 @@ class Engine:
         self._instruments = surroundings.instruments
         self._outruns_disk = surroundings.outruns_disk
         self._make_rehearsed = surroundings.rehearse
+        self._spins = surroundings.spins
         self._rehearsal: Rehearsal | None = None
         self._dialect = surroundings.dialect
         self._asks_for_books = surroundings.asks_for_books
@@ -180,7 +181,9 @@ class Engine:
         """Begin to keep the path warm, where the surroundings say how and the profile wants it."""
         if self._make_rehearsed is None or not self._settings.runtime.warm_every_ms:
             return
-        self._rehearsal = Rehearsal(self._wiring, self._host, self._make_rehearsed, self._pause)
+        self._rehearsal = Rehearsal(
+            self._wiring, self._host, self._make_rehearsed, self._pause, spins=self._spins
+        )
         self._rehearsal.begin()
 
     def _interrupt(self, number: int) -> None:

@@ -32,6 +32,10 @@ CAST: Final = ("risk", "execution", "signals", "market_data")
 """The actors between a frame and its order."""
 
 LEVELS: Final = 7
+SPIN_SHARE: Final = 10
+"""On a loop that spins the walks are so many times as frequent: its core has nothing else to do.
+A frame that comes during one waits for its end, some 20 us."""
+
 BUSY_NS: Final = 100_000
 """A real frame so recent keeps the path warm itself, and another may be on its way."""
 
@@ -89,6 +93,8 @@ class Rehearsal:
         host: ActorHost,
         make_venue: MakeVenue,
         pause: Callable[[float], Awaitable[None]],
+        *,
+        spins: bool = False,
     ) -> None:
         settings = rehearsed_settings(wiring.settings)
         symbol = settings.symbols[0]
@@ -97,9 +103,12 @@ class Rehearsal:
         self._loop = host.loop
         self._real = wiring.stages
         self._every_s = wiring.settings.runtime.warm_every_ms / 1e3
+        self._spins = spins
+        self._every_ns = round(self._every_s * 1e9 / SPIN_SHARE)
+        self._due_ns = 0
         self._frames = PressingFrames(wiring.instruments[symbol])
         self._venue = make_venue()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self.stages = Stages()
         self.fault = ""
         shadow = with_changes(
@@ -136,7 +145,9 @@ class Rehearsal:
     def begin(self) -> None:
         """Walk the path at its interval until `end`."""
         self._host.routes.publish(Start(self._clock.now_ns()))
-        self._timer = self._loop.call_later(self._every_s, self._tick)
+        self._due_ns = now_ns() + self._every_ns
+        tick = self._poll if self._spins else self._tick
+        self._timer = self._loop.call_later(self._every_s, tick)
 
     async def end(self) -> None:
         """Stop walking and stop the actors."""
@@ -152,6 +163,15 @@ class Rehearsal:
         self._timer = self._loop.call_later(self._every_s, self._tick)
         if now_ns() - self._real.frame_at_ns > BUSY_NS:
             self.walk()
+
+    def _poll(self) -> None:
+        """Look at the time at every turn of a loop that spins: its timers are too coarse."""
+        self._timer = self._loop.call_soon(self._poll)
+        at_ns = now_ns()
+        if at_ns >= self._due_ns:
+            self._due_ns = at_ns + self._every_ns
+            if at_ns - self._real.frame_at_ns > BUSY_NS:
+                self.walk()
 
     def walk(self) -> None:
         """Feed one frame; its order goes into the sink and is answered."""

@@ -32,6 +32,8 @@ class Surroundings:
     """Ask the venue for every book at the start: its stream may bring none by itself."""
     rehearse: MakeVenue | None = None
     """Makes the venue of a rehearsal; None where time is virtual and nothing grows cold."""
+    spins: bool = False
+    """The loop polls without sleeping."""
     stages: Stages = field(default_factory=Stages)
     """Where the latencies of this run go; the venue fills those of its sockets."""
     outruns_disk: bool = False

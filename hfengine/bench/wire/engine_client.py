@@ -59,6 +59,7 @@ def run_engine(
             instruments,
             dialect="bybit",
             rehearse=lambda: rehearsed_bybit(instruments, clock, loop),
+            spins=waiting == "spin",
             stages=stages,
         )
         return Engine(profile, surroundings).run()
