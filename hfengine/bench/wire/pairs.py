@@ -17,6 +17,8 @@ from hfengine.bench.wire.venue_process import Command, Flooded, Measured
 CLIENT_CPU = 0
 VENUE_CPU = 1
 ENDING_S = 5.0
+BY_ITSELF_S = 2.0
+"""The engine ends when its venue does, and says what it did; a bot has to be told to end."""
 LOOK_S = 0.2
 SYMBOL = "BTCUSDT"
 
@@ -99,7 +101,7 @@ class Pair:
         _pipe(self._venue.stdin).close()
         for process in (self._venue, self._client):
             try:
-                if process is self._client and process.poll() is None:
+                if process is self._client and not _ended_by_itself(process):
                     process.terminate()
                 process.wait(ENDING_S)
             except subprocess.TimeoutExpired:
@@ -168,3 +170,11 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise TypeError("a child process without pipes")
     return pipe
+
+
+def _ended_by_itself(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(BY_ITSELF_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
