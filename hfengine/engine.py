@@ -182,7 +182,7 @@ class Engine:
         if self._make_rehearsed is None or not self._settings.runtime.warm_every_ms:
             return
         self._rehearsal = Rehearsal(
-            self._wiring, self._host, self._make_rehearsed, self._pause, spins=self._spins
+            self._wiring, self._host, self._make_rehearsed, spins=self._spins
         )
         self._rehearsal.begin()
 
@@ -341,8 +341,8 @@ class Engine:
         return done
 
     async def _flatten_alone(self) -> FlattenDone:
-        """Flatten without the execution actor, which is down."""
-        ids, numbers = OrderIds(self._session), Numbers()
+        """Flatten without the execution actor; its ids go on from that actor's."""
+        ids, numbers = self._wiring.order_ids, self._wiring.intents
 
         def closing_order(position: PositionChanged) -> OrderRequest:
             client_id = ids.client_id(numbers.draw(), "f")

@@ -9,7 +9,7 @@ the journal or the real actors.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace as with_changes
 from decimal import Decimal
 from typing import Any, Final
@@ -92,7 +92,6 @@ class Rehearsal:
         wiring: Wiring,
         host: ActorHost,
         make_venue: MakeVenue,
-        pause: Callable[[float], Awaitable[None]],
         *,
         spins: bool = False,
     ) -> None:
@@ -121,7 +120,6 @@ class Rehearsal:
             order_ids=OrderIds("rehearsal"),
             journal_ok=_always,
             tally=Tally(),
-            pause=pause,
             day=DayResult(),
             heard_fills=set(),
             dialect="bybit",

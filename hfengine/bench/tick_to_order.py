@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from hfengine.bench.hot_path import INTERRUPTED
 from hfengine.bench.pressing import SYMBOL, pressing_book
 from hfengine.bench.rounds import Quantiles, quantiles_of
 from hfengine.clock import WallClock
@@ -197,6 +198,8 @@ class TickToOrder:
                 stages=stages,
             )
             summary = Engine(profile, surroundings).run()
+        if summary.reason.startswith(INTERRUPTED):
+            raise KeyboardInterrupt
         if not summary.reason.startswith("measured"):
             raise RuntimeError(summary.reason)
         self.stages = summary.latency_ns

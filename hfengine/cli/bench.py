@@ -123,14 +123,9 @@ def _make_folder(save: Path) -> None:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """End with 130 and a sentence when a signal ends what is measured."""
-    from hfengine.bench import hot_path  # noqa: PLC0415 - only this command needs it
-
     try:
         yield
-    except (KeyboardInterrupt, RuntimeError) as error:
-        # a measurement that drives its own engine raises RuntimeError with the engine's reason
-        if isinstance(error, RuntimeError) and not str(error).startswith(hot_path.INTERRUPTED):
-            raise
+    except KeyboardInterrupt:
         typer.echo("hfengine: interrupted: what was measured so far is not shown", err=True)
         raise typer.Exit(INTERRUPTED) from None
 

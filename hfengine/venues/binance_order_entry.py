@@ -116,7 +116,6 @@ class BinanceOrderEntry(OrderEntry):
     """
 
     venue = "binance"
-    has_legs = True
 
     def __init__(
         self,

@@ -147,6 +147,12 @@ class BybitOrderEntry(OrderEntry):
             by_mark,
         )
 
+    def _protect(self, request: OrderRequest, now_ms: int) -> None:
+        """Send nothing: the stop rode on the entry's own frame."""
+
+    def _answered(self, waiting: Waiting, outcome: LegOutcome) -> None:
+        """Do nothing: no leg of its own waits for the entry's answer."""
+
     # the connection
 
     def opened(self, link: Sender) -> None:

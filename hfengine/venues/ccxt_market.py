@@ -6,6 +6,7 @@ venue's sequence numbers, and hands over what is newest, so updates between two 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from math import nan
 from random import Random
@@ -13,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from hfengine.errors import VenueUnavailable
+from hfengine.errors import ConfigError, VenueUnavailable
 from hfengine.messages import BookTick, FeedFault, MarkTick, Message, TradeTick
 from hfengine.runtime.hosts import ActorHost
 from hfengine.venues.feed_faults import DISCONNECTED, GAP, REFUSED_TOPIC, SILENT
@@ -332,11 +333,12 @@ class CcxtMarket:
 
 
 def open_exchange(exchange_id: str, options: Mapping[str, Any] | None = None) -> Any:
-    """Return a ccxt.pro exchange object without keys; raises VenueUnavailable for an unknown id."""
+    """Return a ccxt.pro exchange object without keys; raises ConfigError for an unknown id."""
     pro = import_module("ccxt.pro")  # a second and 100 MiB: only for those who need it
     if exchange_id not in pro.exchanges:
-        msg = f"ccxt.pro has no exchange {exchange_id!r}; it has {', '.join(pro.exchanges)}"
-        raise VenueUnavailable(msg)
+        near = get_close_matches(exchange_id, pro.exchanges, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see ccxt.pro.exchanges"
+        raise ConfigError([f"ccxt.pro has no exchange {exchange_id!r}: {hint}"])
     return getattr(pro, exchange_id)({"newUpdates": True, **(options or {})})
 
 

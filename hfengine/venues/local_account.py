@@ -1,5 +1,6 @@
 """An account answered in this process: what a measurement or a rehearsal needs of a venue."""
 
+from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import Literal
 
@@ -12,7 +13,7 @@ from hfengine.venues.port import Answer, Ended, Tell
 WALLET_USDT = Decimal(1_000_000)
 
 
-class LocalAccount:
+class LocalAccount(ABC):
     """One account that is always flat: every entry is acknowledged, then cancelled unfilled.
 
     For measuring and rehearsing only. Leverage is set and read back here, so that the engine's
@@ -32,12 +33,13 @@ class LocalAccount:
         self._market = market
         self._account = account
 
+    @abstractmethod
     def stop(self) -> None:
-        """End the streams, where a subclass has any."""
+        """End the streams that a subclass has."""
 
+    @abstractmethod
     def place(self, request: OrderRequest) -> Answer:
         """Send one order; a subclass says how."""
-        raise NotImplementedError
 
     def cancel_unfilled(self, request: OrderRequest) -> None:
         """Tell the engine that an immediate-or-cancel order found nothing."""

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -221,7 +222,7 @@ class Connection:
         self._tell(FeedFault(symbol, at_ns, fault, self.name, 0, detail))
 
 
-class NativeMarket:
+class NativeMarket(ABC):
     """The market half of a venue: connections, and what only this venue knows about its books."""
 
     def __init__(
@@ -278,13 +279,13 @@ class NativeMarket:
             connection.heard.tell = self.tell
             connection.link.stop()
 
+    @abstractmethod
     async def snapshot(self, symbol: str) -> bytes | None:
         """Make sure that a book snapshot comes: from here, or None when from the stream.
 
         Raises VenueRejected when the venue does not serve the book, VenueUnavailable when it
         cannot be had now.
         """
-        raise NotImplementedError
 
     def report(self) -> list[dict[str, Any]]:
         """Return each connection's state and counters."""

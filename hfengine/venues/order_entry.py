@@ -6,6 +6,7 @@ answer settles a future. Nothing here, nor any error it raises, holds a secret.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol, Required, TypedDict, Unpack
 
@@ -99,11 +100,10 @@ class Wires(TypedDict, total=False):
     """Times spent in the link's `send`."""
 
 
-class OrderEntry:
+class OrderEntry(ABC):
     """The session of an order-entry link, for one account; a dialect says how frames look."""
 
     venue: VenueName
-    has_legs = False
     """Whether stop and target are orders of their own, each with a frame of its own."""
 
     def __init__(self, **wires: Unpack[Wires]) -> None:
@@ -153,7 +153,7 @@ class OrderEntry:
         # only now: no answer can come within this turn, and the bytes shall not wait for this
         answer: asyncio.Future[OrderUpdate] = self._loop.create_future()
         self._await(self._last_id, request, answer)
-        if self.has_legs and request.stop:
+        if request.stop:
             self._protect(request, now_ms)
         return answer
 
@@ -221,14 +221,15 @@ class OrderEntry:
             # one timer for all: they fall due in the order they were sent
             self._timer = loop.call_at(due_s, self._expire)
 
+    @abstractmethod
     def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
         """Return the order's frame; raises VenueRejected or ValueError when there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _protect(self, request: OrderRequest, now_ms: int) -> None:
         """Send the stop right after its entry, where it does not ride on it; never raises."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _answered(self, waiting: Waiting, outcome: LegOutcome) -> None:
         """Learn how the venue answered an awaited order, before whoever awaits it does."""
 
@@ -292,9 +293,9 @@ class OrderEntry:
         self._sender = link
         self._become_ready()
 
+    @abstractmethod
     def heard(self, payload: bytes, received_ns: int) -> None:
         """Take one answer."""
-        raise NotImplementedError
 
     def closed(self, reason: str) -> None:
         """Forget the connection: what was not answered is unknown."""

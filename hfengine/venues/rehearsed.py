@@ -58,6 +58,9 @@ class RehearsedVenue(LocalAccount):
         # the authentication went there too, and is no order
         self.sink.frames = 0
 
+    def stop(self) -> None:
+        """Do nothing: nothing streams."""
+
     def place(self, request: OrderRequest) -> Answer:
         """Send one order into the sink."""
         self._placed.append(request)

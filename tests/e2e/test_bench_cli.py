@@ -111,7 +111,7 @@ def test_an_engine_that_ran_before_does_not_swallow_the_interrupt(capsys) -> Non
 
 def test_an_interrupted_engine_of_a_measurement_is_an_interrupt(monkeypatch) -> None:
     def interrupted(*_asked: object) -> None:
-        raise RuntimeError("interrupted; not flat: on purpose")
+        raise KeyboardInterrupt
 
     monkeypatch.setattr("hfengine.cli.bench._measure", interrupted)
     done = CliRunner().invoke(app, ["bench"])

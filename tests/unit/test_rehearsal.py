@@ -67,7 +67,7 @@ class Stage:
         await woken
 
     def rehearse(self, *, spins: bool = False) -> Rehearsal:
-        return Rehearsal(self.wiring, self.host, self.venue, self.pause, spins=spins)
+        return Rehearsal(self.wiring, self.host, self.venue, spins=spins)
 
     def run(self, seconds: float) -> None:
         self.loop.run_until_complete(self.pause(seconds))

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hfengine.errors import VenueUnavailable
+from hfengine.errors import ConfigError, VenueUnavailable
 from hfengine.messages import BookSync, BookTick, FeedFault, MarkTick, TradeTick
 from hfengine.runtime.hosts import ActorHost
 from hfengine.venues.ccxt_market import CcxtMarket, CcxtSettings, open_exchange
@@ -365,8 +365,8 @@ def test_stop_closes_the_exchange_once():
 
 
 def test_an_unknown_exchange_is_named():
-    with pytest.raises(VenueUnavailable, match="no exchange 'nowhere'"):
-        open_exchange("nowhere")
+    with pytest.raises(ConfigError, match="has no exchange 'bybitt': did you mean bybit"):
+        open_exchange("bybitt")
 
 
 def test_the_real_bybit_client_against_a_scripted_venue():
