@@ -6,10 +6,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from hfengine.instruments import Catalogue, Instrument
+from hfengine.actors.brackets import LIQUIDATION_RULES
+from hfengine.case import Case
+from hfengine.instruments import Instrument
 from hfengine.kernels.liquidation import (
-    BINANCE,
-    BYBIT,
     RiskTiers,
     buffer_usdt,
     isolated_price,
@@ -17,38 +17,11 @@ from hfengine.kernels.liquidation import (
 )
 from hfengine.kernels.sizing import break_even_win_rate
 from hfengine.messages import LONG, SHORT
-from hfengine.settings import Settings
+from hfengine.symbols import plain_symbol
+from hfengine.venue_checks import check_mode, check_placing, check_venue_settings, venue_cautions
 
-FORMULAS: Final = {"binance": BINANCE, "bybit": BYBIT}
 ENTRY_USDT: Final = 1000.0
 """Any entry price: every distance checked here is relative to it."""
-
-
-class Case(Struct, frozen=True):
-    """A whole profile under check: settings, the venue's catalogue, where each value is from."""
-
-    settings: Settings
-    catalogue: Catalogue
-    origins: dict[str, str]
-
-    def at(self, key: str) -> str:
-        """Name a key with its origin."""
-        return f"{key} ({self.origins.get(key, 'default')})"
-
-    def leverage_key(self, symbol: str) -> str:
-        """Return the key that decides a symbol's leverage."""
-        key = f"leverage.overrides.{symbol}"
-        return key if symbol in self.settings.leverage.overrides else "leverage.wanted"
-
-    def traded(self) -> list[Instrument]:
-        """Return the instruments of the profile's symbols, as far as the catalogue has them."""
-        wanted = dict.fromkeys(self.settings.symbols)
-        known = {instrument.symbol: instrument for instrument in self.catalogue.instruments}
-        return [known[symbol] for symbol in wanted if symbol in known]
-
-    def leverage_fits(self, instrument: Instrument) -> bool:
-        """Tell whether the first tier, the most generous, allows the leverage wanted."""
-        return self.settings.leverage.of(instrument.symbol) <= instrument.max_leverage
 
 
 def round_trip_fee(instrument: Instrument) -> float:
@@ -65,8 +38,9 @@ def liquidation_price(instrument: Instrument, side: int, leverage: float) -> flo
         (float(tier.notional_cap_usdt), float(tier.maintenance_rate), float(tier.max_leverage))
         for tier in instrument.tiers
     ]
-    quantity = float(instrument.notional_min_usdt) / ENTRY_USDT
-    formula = FORMULAS[instrument.venue]
+    # some venues name no smallest notional: then any within the first tier gives the same price
+    quantity = (float(instrument.notional_min_usdt) or 1.0) / ENTRY_USDT
+    formula = LIQUIDATION_RULES[instrument.venue]
     return isolated_price(formula, side, quantity, ENTRY_USDT, leverage, RiskTiers(table))
 
 
@@ -93,8 +67,9 @@ def figures(case: Case) -> list[Figures]:
     fixed = protection.distance == "percent"
     stop, target = protection.stop_percent / 100.0, protection.target_percent / 100.0
     found = []
-    for instrument in case.traded():
-        leverage = case.settings.leverage.of(instrument.symbol)
+    for traded in case.traded():
+        instrument = traded.instrument
+        leverage = case.settings.leverage.of(traded.listed)
         fee = round_trip_fee(instrument)
         distance = {
             side: abs(liquidation_price(instrument, side, leverage) / ENTRY_USDT - 1.0)
@@ -102,7 +77,7 @@ def figures(case: Case) -> list[Figures]:
         }
         found.append(
             Figures(
-                symbol=instrument.symbol,
+                symbol=traded.listed,
                 leverage=leverage,
                 break_even_win_rate=break_even_win_rate(target, stop, fee) if fixed else None,
                 liquidation_long=distance[LONG],
@@ -116,33 +91,45 @@ def figures(case: Case) -> list[Figures]:
 
 
 def check_symbols(case: Case) -> list[str]:
-    """Refuse no symbols, a symbol twice, a symbol the catalogue lacks."""
+    """Refuse no symbols, a symbol twice, and on paper a symbol the catalogue lacks."""
     where, symbols = case.at("symbols"), case.settings.symbols
-    known = [instrument.symbol for instrument in case.catalogue.instruments]
-    problems = [] if symbols else [f"{where}: name at least one of {', '.join(known)}"]
-    for symbol in dict.fromkeys(symbols):
-        if symbols.count(symbol) > 1:
-            problems.append(f"{where}: {symbol} is listed {symbols.count(symbol)} times")
-        if symbol not in known:
+    known = {
+        name: ", ".join(instrument.symbol for instrument in catalogue.instruments)
+        for name, catalogue in case.catalogues.items()
+    }
+    some = "; ".join(known.values()) or "the venue's symbols"
+    problems = [] if symbols else [f"{where}: name at least one of {some}"]
+    for listed in dict.fromkeys(symbols):
+        if symbols.count(listed) > 1:
+            problems.append(f"{where}: {listed} is listed {symbols.count(listed)} times")
+        venue = case.settings.venue_of(listed)
+        catalogue = case.catalogues.get(venue) if case.settings.mode == "paper" else None
+        if catalogue and case.instrument(listed) is None:
             problems.append(
-                f"{where}: {symbol} is not in the {case.catalogue.venue} catalogue of "
-                f"{case.catalogue.as_of}; it has {', '.join(known)}"
+                f"{where}: {listed} is not in the {catalogue.venue} catalogue of "
+                f"{catalogue.as_of}; it has {known[venue]}"
             )
     return problems
 
 
 def check_leverage(case: Case) -> list[str]:
-    """Refuse a leverage that not even the first tier of a symbol offers."""
+    """Refuse on paper a leverage that not even the first tier of a symbol offers.
+
+    Elsewhere the catalogue may be older than the venue's table: there it is a warning, and the
+    venue's own maximum decides at start.
+    """
+    if case.settings.mode != "paper":
+        return []
     problems = []
-    for instrument in case.traded():
-        symbol = instrument.symbol
-        if not case.leverage_fits(instrument):
-            key = case.leverage_key(symbol)
+    for traded in case.traded():
+        listed, instrument = traded.listed, traded.instrument
+        if not case.leverage_fits(traded):
+            key = case.leverage_key(listed)
             problems.append(
-                f"{case.at(key)} = {case.settings.leverage.of(symbol)}: {symbol} on "
+                f"{case.at(key)} = {case.settings.leverage.of(listed)}: {listed} on "
                 f"{instrument.venue} offers at most {instrument.max_leverage}x, in its first tier "
                 f"(up to {instrument.tiers[0].notional_cap_usdt:,f} USDT); lower it, or set "
-                f"leverage.overrides.{symbol}"
+                f"leverage.overrides.{listed}"
             )
     return problems
 
@@ -156,8 +143,9 @@ def check_stop(case: Case) -> list[str]:
     if protection.distance != "percent" or settings.leverage.margin_mode != "isolated":
         return []
     problems = []
-    for instrument in filter(case.leverage_fits, case.traded()):
-        leverage = settings.leverage.of(instrument.symbol)
+    for traded in filter(case.leverage_fits, case.traded()):
+        listed, instrument = traded.listed, traded.instrument
+        leverage = settings.leverage.of(listed)
         for side, name in ((LONG, "long"), (SHORT, "short")):
             stop = ENTRY_USDT * (1.0 - side * protection.stop_percent / 100.0)
             liquidation = liquidation_price(instrument, side, leverage)
@@ -175,8 +163,8 @@ def check_stop(case: Case) -> list[str]:
             distance, needed = (100.0 * p / ENTRY_USDT for p in (ENTRY_USDT - liquidation, buffer))
             problems.append(
                 f"{case.at('protection.stop_percent')} = {protection.stop_percent:g}: with "
-                f"{case.at(case.leverage_key(instrument.symbol))} = {leverage} a {name} of "
-                f"{instrument.symbol} is liquidated {abs(distance):.3f} % from entry; with the "
+                f"{case.at(case.leverage_key(listed))} = {leverage} a {name} of "
+                f"{listed} is liquidated {abs(distance):.3f} % from entry; with the "
                 f"buffer of {needed:.3f} % the stop may be at most "
                 f"{max(0.0, abs(distance) - needed):.3f} % away: move it nearer or lower the "
                 f"leverage"
@@ -191,12 +179,13 @@ def check_fees(case: Case) -> list[str]:
         return []
     stop, target = protection.stop_percent, protection.target_percent
     problems = []
-    for instrument in case.traded():
-        fee = 100.0 * round_trip_fee(instrument)
+    for traded in case.traded():
+        listed = traded.listed
+        fee = 100.0 * round_trip_fee(traded.instrument)
         if target < fee or isclose(target, fee):
             problems.append(
                 f"{case.at('protection.target_percent')} = {target:g}: a round trip of "
-                f"{instrument.symbol} costs {fee:g} % in taker fees, so a target reached earns "
+                f"{listed} costs {fee:g} % in taker fees, so a target reached earns "
                 f'nothing: raise it, or set fees.gate = "report"'
             )
             continue
@@ -204,7 +193,7 @@ def check_fees(case: Case) -> list[str]:
         if rate > fees.break_even_max and not isclose(rate, fees.break_even_max):
             problems.append(
                 f"{case.at('protection.target_percent')} = {target:g} and "
-                f"{case.at('protection.stop_percent')} = {stop:g}: {instrument.symbol} must win "
+                f"{case.at('protection.stop_percent')} = {stop:g}: {listed} must win "
                 f"{rate:.1%} of its trades to break even, (stop {stop:g} % + fees {fee:g} %) / "
                 f"(target {target:g} % + stop {stop:g} %), above "
                 f"{case.at('fees.break_even_max')} = {fees.break_even_max:g}: widen the target, "
@@ -217,9 +206,10 @@ def check_size(case: Case) -> list[str]:
     """Refuse caps below the venue's smallest order: no entry could ever be made."""
     sizing = case.settings.sizing
     problems = []
-    for instrument in case.traded():
+    for traded in case.traded():
+        listed, instrument = traded.listed, traded.instrument
         least = float(instrument.notional_min_usdt)
-        leverage = case.settings.leverage.of(instrument.symbol)
+        leverage = case.settings.leverage.of(listed)
         limits = {
             "sizing.trade_notional_max_usdt": sizing.trade_notional_max_usdt,
             "sizing.exposure_max_usdt": sizing.exposure_max_usdt,
@@ -229,7 +219,7 @@ def check_size(case: Case) -> list[str]:
             limits["sizing.fixed_margin_usdt"] = sizing.fixed_margin_usdt * leverage
         problems += [
             f"{case.at(key)}: allows a notional of {notional_usdt:g} USDT, but the smallest order "
-            f"of {instrument.symbol} on {instrument.venue} is {least:g} USDT: raise it"
+            f"of {listed} on {instrument.venue} is {least:g} USDT: raise it"
             for key, notional_usdt in limits.items()
             if notional_usdt < least
         ]
@@ -285,8 +275,11 @@ def check_order(case: Case) -> list[str]:
 
 
 COMBINATIONS: Final[tuple[tuple[tuple[str, ...], Callable[[Case], list[str]]], ...]] = (
-    (("symbols", "venue"), check_symbols),
-    (("symbols", "venue", "leverage"), check_leverage),
+    (("mode", "venue"), check_mode),
+    (("mode", "venue"), check_venue_settings),
+    (("symbols", "venue"), check_placing),
+    (("mode", "symbols", "venue"), check_symbols),
+    (("mode", "symbols", "venue", "leverage"), check_leverage),
     (("symbols", "venue", "leverage", "protection", "fees"), check_stop),
     (("symbols", "venue", "protection", "fees"), check_fees),
     (("symbols", "venue", "leverage", "sizing"), check_size),
@@ -309,6 +302,7 @@ def check_all(case: Case, unsound: set[str]) -> list[str]:
 def cautions(case: Case) -> list[str]:
     """Return warnings: what works, but not as somebody may think."""
     settings = case.settings
+    traded_names = {name for listed in settings.symbols for name in (listed, plain_symbol(listed))}
     found = []
     if settings.fees.gate == "report":
         found.append(
@@ -323,13 +317,14 @@ def cautions(case: Case) -> list[str]:
     found += [
         f"{case.at(f'leverage.overrides.{symbol}')}: {symbol} is not among the symbols traded"
         for symbol in settings.leverage.overrides
-        if symbol not in settings.symbols
+        if symbol not in traded_names
     ]
     found += [
-        f"{instrument.symbol} on {instrument.venue}: only part of its risk table is known "
-        f"({source}); positions above {instrument.tiers[-1].notional_cap_usdt:,f} USDT are refused"
-        for instrument in case.traded()
-        for source in instrument.sources
-        if "tier only" in source or "tiers only" in source
+        f"{traded.listed} on {traded.instrument.venue}: only part of its risk table is known "
+        f"({source}); positions above {traded.instrument.tiers[-1].notional_cap_usdt:,f} USDT are "
+        f"refused"
+        for traded in case.traded()
+        for source in traded.instrument.sources
+        if settings.mode in ("paper", "local") and ("tier only" in source or "tiers only" in source)
     ]
-    return found
+    return found + venue_cautions(case)

@@ -18,16 +18,16 @@ import msgspec
 from msgspec import Struct, field
 
 from hfengine import environment as surroundings_of
-from hfengine.checks import Case, cautions, check_all
+from hfengine.case import Case
+from hfengine.checks import cautions, check_all
 from hfengine.environment import Given
 from hfengine.errors import ConfigError
-from hfengine.instruments import load_catalogue
 from hfengine.ranges import FIELDS, SECTIONS, TABLES, allowed, field_of, in_range, near, type_of
 from hfengine.settings import Settings
 
 DIRECTORY: Final = Path("configs")
 DEFAULT: Final = "default"
-NOT_HASHED: Final = frozenset({"journal.directory"})
+NOT_HASHED: Final = frozenset({"journal.directory", "venue.url"})
 """Settings that say where a run is, not what it does."""
 
 _KEY = re.compile(
@@ -121,7 +121,7 @@ def examine(
 def _judge(name: str, reading: _Reading) -> Examination:
     settings = msgspec.convert(_nested(reading.readings), Settings)
     origins = _origins(reading)
-    case = Case(settings, load_catalogue(settings.venue.catalogue), origins)
+    case = Case.of(settings, origins)
     problems = reading.problems + check_all(case, reading.unsound)
     warnings = reading.warnings + cautions(case)
     if problems:

@@ -81,12 +81,15 @@ class Engine:
         self._spins = surroundings.spins
         self._rehearsal: Rehearsal | None = None
         self._dialect = surroundings.dialect
+        self._dialects = surroundings.dialects
+        self._close_venue = surroundings.close
+        self._health = surroundings.health
         self._asks_for_books = surroundings.asks_for_books
         self._start_ns = self._clock.now_ns()
         self._session = session_id(profile.config_hash, settings.seed, self._start_ns)
         self._stages = surroundings.stages
         self._journal: Journal | None = None
-        self._host = ActorHost(self._loop, self._clock)
+        self._host = surroundings.host or ActorHost(self._loop, self._clock)
         self._routes = self._host.routes
         self._refs: dict[str, LoopRef[Any]] = {}
         self._halts: dict[str, str] = {}
@@ -165,6 +168,8 @@ class Engine:
             try:
                 venue.stop()
                 await self._end_actors()
+                if self._close_venue is not None:
+                    await self._close_venue()
             finally:
                 if self._journal is not None:
                     self._journal.close("crashed")
@@ -243,6 +248,7 @@ class Engine:
             day=DayResult(),
             heard_fills=set(),
             dialect=self._dialect,
+            dialects=self._dialects,
             asks_for_books=self._asks_for_books,
         )
         for name, actor in ACTORS.items():
@@ -328,6 +334,7 @@ class Engine:
             "session": self._session,
             "rehearsals": self._rehearsal.walks if self._rehearsal is not None else 0,
             "rehearsal_fault": self._rehearsal.fault if self._rehearsal is not None else "",
+            "venues": self._health() if self._health is not None else {},
         }
 
     async def _drain(self, reason: str) -> FlattenDone:
@@ -403,6 +410,7 @@ class Engine:
             fee_warnings=told["fee_warnings"],
             leverage_proofs=counts.get("LeverageProof", 0),
             leverage={symbol: proof.got for symbol, proof in told["proofs"].items()},
+            leverage_mismatches=told["leverage_mismatches"],
             brackets=counts.get("OpenBracket", 0),
             fills=counts.get("Fill", 0),
             orders_rejected=counts.get("orders_rejected", 0),
@@ -417,6 +425,7 @@ class Engine:
             actor_deaths=self._host.supervisor.died_count,
             rehearsals=seen["rehearsals"],
             rehearsal_fault=seen["rehearsal_fault"],
+            venues=seen["venues"],
             journal=self._close_journal(),
             latency_ns=seen["stages"],
         )

@@ -34,6 +34,10 @@ from hfengine.ranges import canonical, near
 PREFIX: Final = "HFENGINE_"
 BUILD_VARIABLES: Final = frozenset({"HFENGINE_DEBUG", "HFENGINE_KERNELS"})
 MAX_LEVERAGE: Final = "MAX_LEVERAGE"
+CREDENTIAL: Final = re.compile(
+    r"[A-Z0-9]+_(?:(?:LOCAL|TESTNET|DEMO)_)?API_(?:KEY|SECRET|PASSPHRASE)"
+)
+"""Names of credentials.py: not settings, and never looked at here."""
 ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 
 
@@ -182,7 +186,7 @@ def _take(
                 surroundings.warnings.append(f"{shown} is not used{_meant(name)}")
             else:
                 ours[key] = Given(text, shown, textual=True)
-        elif everything:
+        elif everything and not CREDENTIAL.fullmatch(name):
             surroundings.warnings.append(f"{shown} is not used: no setting has that name")
     surroundings.layers.append(older | ours)
 

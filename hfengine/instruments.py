@@ -7,14 +7,17 @@ tables are read at start, because they change (VENUES 4.3).
 from decimal import Decimal
 from functools import cached_property
 from importlib.resources import files
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from hfengine.kernels.sizing import floor_steps
 
-VenueName = Literal["binance", "bybit"]
+VenueName = Literal["binance", "bybit", "bitget"]
+
+ASSUMED: Final = "assumed: "
+"""How a source begins that is no source: what the venue did not tell."""
 
 
 class RiskTier(Struct, frozen=True, forbid_unknown_fields=True):

@@ -316,7 +316,17 @@ class Fill(Message, frozen=True, gc=False, tag=True):
     fee_usdt: Decimal
     realised_usdt: Decimal
     maker: bool
-    cause: Literal["order", "stop", "target", "liquidation"]
+    cause: Literal["order", "stop", "target", "liquidation", "adl"]
+
+
+class ProtectionRefused(Message, frozen=True, gc=False, tag=True):
+    """The venue refused a stop or target that was to follow its entry."""
+
+    symbol: str
+    at_ns: int
+    client_id: str
+    leg: Literal["stop", "target"]
+    reason: str
 
 
 class FundingPaid(Message, frozen=True, gc=False, tag=True):
@@ -353,6 +363,8 @@ class BalanceChanged(Message, frozen=True, gc=False, tag=True):
     equity_usdt: Decimal
     free_margin_usdt: Decimal
     maintenance_usdt: Decimal
+    venue: str = ""
+    """Whose account, where the engine trades at several venues."""
 
 
 class LeverageChanged(Message, frozen=True, gc=False, tag=True):

@@ -72,6 +72,10 @@ LEVERAGE: Final = Bound(1, 125)
 RANGES: Final[dict[str, Bound]] = {
     "seed": NOT_NEGATIVE,
     "venue.wallet_usdt": MONEY,
+    "venue.recv_window_ms": Bound(100, 60_000),
+    "venue.answer_max_s": Bound(0.05, 60),
+    "venue.clock_offset_max_ms": POSITIVE,
+    "venue.rate_reserve": BELOW_ONE,
     "venue.feed_latency_us": MICROSECONDS,
     "venue.feed_jitter_us": MICROSECONDS,
     "venue.order_latency_us": MICROSECONDS,
@@ -148,7 +152,7 @@ RANGES: Final[dict[str, Bound]] = {
 }
 """Dotted key -> what its number may be; for a table, each number in it."""
 
-MAY_BE_EMPTY: Final = frozenset({"signals.drift_file", "signals.cross_with"})
+MAY_BE_EMPTY: Final = frozenset({"signals.drift_file", "signals.cross_with", "venue.url"})
 """Texts whose absence has a meaning of its own."""
 
 
@@ -191,7 +195,8 @@ def allowed(key: str) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
     names: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
-    origins: dict[Any, str] = {tuple: "a list of symbols", dict: "a table: symbol = whole number"}
+    listed = "a list of symbols" if key == "symbols" else "a list of names"
+    origins: dict[Any, str] = {tuple: listed, dict: "a table: symbol = whole number"}
     words = (
         names.get(kind)
         or origins.get(get_origin(kind))

@@ -25,6 +25,7 @@ from hfengine.runtime.hosts import ActorHost, another_host
 from hfengine.runtime.stages import Stages
 from hfengine.seeds import Numbers, OrderIds
 from hfengine.settings import Settings
+from hfengine.symbols import plain_symbol
 from hfengine.topology import ACTORS, HEARERS
 from hfengine.venues.rehearsed import RehearsedVenue
 
@@ -63,6 +64,7 @@ class PressingFrames:
 
     def __init__(self, instrument: Instrument) -> None:
         tick, step = instrument.price_tick, instrument.quantity_step
+        symbol = plain_symbol(instrument.symbol)
         least = 10 * instrument.notional_min_usdt / instrument.quantity_min
         self._best = best = least // tick * tick
         self._update_id = 1_000
@@ -70,8 +72,8 @@ class PressingFrames:
         bids = [f'["{best - n * tick}","{quantity}"]' for n in range(LEVELS)]
         asks = [f'["{best + (n + 1) * tick}","{quantity}"]' for n in range(LEVELS)]
         self._step = step
-        head = f'{{"topic":"orderbook.50.{instrument.symbol}","type":"%s","ts":%d,"data":{{'
-        rest = f'"s":"{instrument.symbol}","b":[["{best}","%s"],{",".join(bids[1:])}],"a":['
+        head = f'{{"topic":"orderbook.50.{symbol}","type":"%s","ts":%d,"data":{{'
+        rest = f'"s":"{symbol}","b":[["{best}","%s"],{",".join(bids[1:])}],"a":['
         tail = f'{",".join(asks)}],"u":%d,"seq":%d}},"cts":%d}}'
         self._form = head + rest + tail
 
@@ -123,6 +125,7 @@ class Rehearsal:
             day=DayResult(),
             heard_fills=set(),
             dialect="bybit",
+            dialects={},
             asks_for_books=False,
         )
         with another_host(host.loop, host.clock, system="rehearsal") as mine:

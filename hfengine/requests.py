@@ -9,10 +9,16 @@ from typing import Literal
 from hfengine.messages import Message, OrderKind
 
 TimeInForce = Literal["gtc", "ioc", "fok", "post_only"]
+Slot = Literal["net", "long", "short"]
+"""Which position of a symbol: `net` in one-way mode, `long` or `short` in hedge mode."""
 
 
 class OrderRequest(Message, frozen=True, gc=False, tag=True):
-    """What an order asks of the venue. `stop` and `target` attach to the position; 0 is none."""
+    """What an order asks of the venue. `stop` and `target` attach to the position; 0 is none.
+
+    A conditional kind with a price becomes a limit order when triggered. One that
+    `expires_with_position` is cancelled when the position of its slot goes flat.
+    """
 
     client_id: str
     symbol: str
@@ -28,6 +34,8 @@ class OrderRequest(Message, frozen=True, gc=False, tag=True):
     stop: Decimal = Decimal(0)
     target: Decimal = Decimal(0)
     protect_by: Literal["mark", "last"] = "mark"
+    slot: Slot = "net"
+    expires_with_position: bool = False
 
 
 class LeverageSetting(Message, frozen=True, gc=False, tag=True):

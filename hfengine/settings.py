@@ -5,23 +5,75 @@ Infinity switches a cap off.
 """
 
 from math import inf
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct, field
 
+from hfengine.symbols import plain_symbol, venue_of
+
+Mode = Literal["paper", "local", "testnet", "demo", "live"]
+"""paper: the exchange in this process; local: a local venue over sockets; testnet and demo: the
+exchange's own practice grounds; live: real money."""
+
+PositionMode = Literal["one_way", "hedge"]
+CatalogueName = Literal["binance", "bybit", "bitget"]
+CATALOGUES: Final[tuple[CatalogueName, ...]] = get_args(CatalogueName)
+
 
 class Venue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where orders go. `sim` is the exchange in this process."""
+    """Where orders go."""
 
-    name: Literal["sim"] = "sim"
-    catalogue: Literal["binance", "bybit"] = "binance"
-    """Whose instruments, fees, tiers and liquidation rule the venue has."""
+    name: str = "sim"
+    """`sim` (the exchange in this process), `bybit`, `binance`, `bitget`, or an exchange's name
+    at ccxt."""
+    also: tuple[str, ...] = ()
+    """Further venues of the same engine; every symbol is then written SYMBOL@venue."""
+    catalogue: CatalogueName = "binance"
+    """Whose instruments, fees, tiers and liquidation rule the venue has, where its name does not
+    say it."""
     wallet_usdt: float = 10_000.0
-    feed: Literal["synthetic", "replay"] = "synthetic"
+    feed: Literal["synthetic", "replay", "live"] = "synthetic"
+    """What moves the prices of a simulated or local venue; live: the public stream of the
+    exchange the catalogue is of."""
+    url: str = ""
+    """Of a local venue that runs already, http://HOST:PORT; one is started when empty. With
+    several venues: NAME=URL, NAME=URL."""
+    order_entry: Literal["rest", "websocket"] = "rest"
+    position_mode: PositionMode = "one_way"
+    set_modes: bool = True
+    """False: position and margin mode are only read and compared, never set."""
+    recv_window_ms: int = 5_000
+    answer_max_s: float = 3.0
+    """An order whose answer takes longer counts as lost: it is looked for, never sent again."""
+    clock_offset_max_ms: float = 500.0
+    """No entries while the venue's clock differs by more."""
+    rate_reserve: float = 0.3
+    """Share of the rate budget kept for stops, cancels and closes."""
     feed_latency_us: int = 500
     feed_jitter_us: int = 200
     order_latency_us: int = 1_500
     order_jitter_us: int = 500
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all venues, the first one first."""
+        return (self.name, *self.also)
+
+    def catalogue_of(self, name: str) -> CatalogueName | None:
+        """Return the catalogue of one of the venues; None where none ships with the package."""
+        if name == "sim":
+            return self.catalogue
+        return next((known for known in CATALOGUES if known == name), None)
+
+    def url_of(self, name: str) -> str:
+        """Return the address of one of the venues when it runs already, "" when it does not."""
+        for part in map(str.strip, self.url.split(",")):
+            named, equals, url = part.partition("=")
+            if equals and named.strip() == name:
+                return url.strip()
+            if not equals and not self.also:
+                return part
+        return ""
 
 
 class Leverage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -29,7 +81,7 @@ class Leverage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     wanted: int = 50
     overrides: dict[str, int] = field(default_factory=dict)
-    """Symbol -> leverage, instead of `wanted`."""
+    """Symbol, or SYMBOL@venue, -> leverage, instead of `wanted`."""
     margin_mode: Literal["isolated", "cross"] = "isolated"
     on_failure: Literal["block", "warn"] = "block"
     auto_set: bool = True
@@ -38,8 +90,9 @@ class Leverage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reread_s: float = 60.0
 
     def of(self, symbol: str) -> int:
-        """Return the leverage wanted for a symbol."""
-        return self.overrides.get(symbol, self.wanted)
+        """Return the leverage wanted for a symbol; SYMBOL@venue goes before SYMBOL alone."""
+        alone = self.overrides.get(plain_symbol(symbol), self.wanted)
+        return self.overrides.get(symbol, alone)
 
 
 class Sizing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -198,7 +251,7 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole profile."""
 
-    mode: Literal["paper"] = "paper"
+    mode: Mode = "paper"
     symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
     seed: int = 1
     venue: Venue = field(default_factory=Venue)
@@ -211,3 +264,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     risk: Risk = field(default_factory=Risk)
     runtime: Runtime = field(default_factory=Runtime)
     journal: JournalSettings = field(default_factory=JournalSettings)
+
+    def venue_of(self, listed: str) -> str:
+        """Return the name of the venue a listed symbol trades at."""
+        return venue_of(listed) or self.venue.name
+
+    def symbols_at(self, venue: str) -> tuple[str, ...]:
+        """Return the symbols that trade at a venue, by the venue's own names."""
+        return tuple(
+            plain_symbol(listed) for listed in self.symbols if self.venue_of(listed) == venue
+        )

@@ -1,5 +1,6 @@
 """What a run was: one object, printed by `hfengine run` and as its last line with --json."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -52,6 +53,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     fee_warnings: dict[str, int]
     leverage_proofs: int
     leverage: dict[str, int]
+    leverage_mismatches: dict[str, str]
+    """Symbol -> what the venue has at the end instead of what is wanted, and what that means."""
     brackets: int
     fills: int
     orders_rejected: int
@@ -67,6 +70,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     rehearsals: int
     """Orders rehearsed to keep the hot path warm; 0 where time is virtual."""
     rehearsal_fault: str
+    venues: dict[str, Any]
+    """Each real venue's connections, clock offset, rate budget and leverage calls, by name."""
     journal: JournalSummary | None
     latency_ns: dict[str, dict[str, int]]
 
@@ -91,6 +96,11 @@ class Summary(Struct, frozen=True, kw_only=True):
             ("result", self._money()),
             ("ledger", f"engine minus venue: {self.ledger_difference_usdt} USDT"),
         ]
+        rows += [
+            ("LEVERAGE DIFFERS", f"{symbol} {mismatch}")
+            for symbol, mismatch in sorted(self.leverage_mismatches.items())
+        ]
+        rows += [(f"venue {name}", _shown(health)) for name, health in self.venues.items()]
         if self.fee_gate == "report":
             would = sum(self.fee_warnings.values())
             rows.append(("fee gate", f'"report": the strict gate would have refused {would} times'))
@@ -113,3 +123,7 @@ class Summary(Struct, frozen=True, kw_only=True):
             f"{self.gross_usdt} gross, {-self.fees_usdt} fees, {-self.funding_usdt} funding"
             f": net {self.net_usdt} USDT"
         )
+
+
+def _shown(health: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {measured}" for name, measured in health.items())

@@ -1,7 +1,7 @@
 """What an engine runs in: its loop, its clock, its venue. Paper runs have virtual ones."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from hfengine.actors.wiring import Dialect
@@ -11,6 +11,7 @@ from hfengine.exchange.core import Exchange
 from hfengine.feeds.source import Feed
 from hfengine.instruments import Instrument, load_catalogue
 from hfengine.rehearsal import MakeVenue
+from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
@@ -36,6 +37,14 @@ class Surroundings:
     """The loop polls without sleeping."""
     stages: Stages = field(default_factory=Stages)
     """Where the latencies of this run go; the venue fills those of its sockets."""
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+    """Symbol -> dialect, where several venues differ."""
+    host: ActorHost | None = None
+    """The host the venue already works with; the engine makes its own where there is none."""
+    close: Callable[[], Awaitable[None]] | None = None
+    """Closes what the venue holds open, once the actors have stopped."""
+    health: Callable[[], Mapping[str, object]] | None = None
+    """Says how the venues' connections, clocks and rate budgets are, by venue."""
     outruns_disk: bool = False
     """A run at full speed waits for the journal's disk instead of halting."""
 

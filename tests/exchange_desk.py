@@ -90,9 +90,11 @@ class FakeBook:
 class Desk:
     """One exchange, one outside book per symbol, a clock that ticks with every call."""
 
-    def __init__(self, *instruments: Instrument, wallet: str = "10000") -> None:
+    def __init__(
+        self, *instruments: Instrument, wallet: str = "10000", detailed: bool = False
+    ) -> None:
         listed = instruments or (instrument(),)
-        self.exchange = Exchange(listed)
+        self.exchange = Exchange(listed, detailed=detailed)
         self.by_symbol = {one.symbol: one for one in listed}
         self.books = {one.symbol: FakeBook() for one in listed}
         for symbol, book in self.books.items():

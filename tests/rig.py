@@ -4,6 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.clock import VirtualClock
@@ -24,6 +26,7 @@ from hfengine.runtime.stages import Stages
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Numbers, OrderIds
 from hfengine.settings import Settings
+from hfengine.symbols import plain_symbol
 from hfengine.topology import HEARERS
 
 T0_NS = 1_700_000_000_000_000_000
@@ -112,7 +115,10 @@ class Rig:
         catalogue = load_catalogue(self.settings.venue.catalogue)
         self.wiring = Wiring(
             settings=self.settings,
-            instruments={s: catalogue.find(s) for s in self.settings.symbols},
+            instruments={
+                symbol: replace(catalogue.find(plain_symbol(symbol)), symbol=symbol)
+                for symbol in self.settings.symbols
+            },
             venue=self.venue,
             stages=Stages(),
             intents=Numbers(),

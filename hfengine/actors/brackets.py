@@ -17,7 +17,8 @@ SIZING_MODES = {
     "fixed_margin": FIXED_MARGIN,
 }
 REHEARSALS = 32
-LIQUIDATION_RULES = {"binance": BINANCE, "bybit": BYBIT}
+LIQUIDATION_RULES = {"binance": BINANCE, "bybit": BYBIT, "bitget": BYBIT}
+"""Bitget publishes no formula; its tables and its isolated margin are of Bybit's kind."""
 SIZE_GATE = GATES.index("size")
 ATR_GATE = GATES.index("atr")
 

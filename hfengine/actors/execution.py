@@ -1,7 +1,11 @@
 """Talks to the venue: proves leverage, sends brackets and reductions, hears what became of them."""
 
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import Intent, entry_request, flat_position, reducing_request
@@ -17,6 +21,7 @@ from hfengine.messages import (
     Flatten,
     FlattenDone,
     FundingPaid,
+    Halt,
     LeverageChanged,
     LeverageProof,
     MoveProtection,
@@ -27,8 +32,10 @@ from hfengine.messages import (
     OrderUpdate,
     PositionChanged,
     PositionOpened,
+    ProtectionRefused,
     ReducePosition,
     Report,
+    Resume,
     Start,
     Timer,
 )
@@ -56,7 +63,12 @@ class Execution(WiredActor):
         self._leverage: dict[str, int] = {}
         self._outdated_ns: dict[str, int] = {}
         """Symbol -> readings of its leverage that began before are no proof any more."""
+        self._retrying: set[str] = set()
+        """Symbols whose leverage is asked for again soon: one chain of retries each."""
+        self._reread = 0
         self._quantities: dict[str, PositionChanged] = {}
+        self._spoken: Counter[str] = Counter()
+        """Symbol -> positions the stream told: what was read meanwhile is old news."""
         self._starting: set[str] = set()
         self._stages = wiring.stages
         self._order_ids = wiring.order_ids
@@ -66,8 +78,9 @@ class Execution(WiredActor):
     # life
 
     def on_start(self) -> None:
-        """Read leverage again at its interval."""
-        self.tell_every_ns(int(self.settings.leverage.reread_s * 1e9), Timer(REREAD))
+        """Read leverage again at its interval, one symbol after the other."""
+        interval_ns = self.settings.leverage.reread_s * 1e9
+        self.tell_every_ns(int(interval_ns / len(self.settings.symbols)), Timer(REREAD))
 
     @handles(Start)
     def on_start_message(self, start: Start) -> None:
@@ -75,7 +88,7 @@ class Execution(WiredActor):
         symbols = self.settings.symbols
         self.publish(EngineState(start.at_ns, "starting", f"proving leverage of {len(symbols)}"))
         self._starting = {*symbols, ACCOUNT}
-        self.run(self._read_account(), tag=ACCOUNT)
+        self._ask_for_account()
 
     def _prove(self, symbol: str, *, may_set: bool) -> None:
         leverage = self.settings.leverage
@@ -88,6 +101,9 @@ class Execution(WiredActor):
         flat = position is None or not position.quantity
         return flat and self.settings.leverage.auto_set
 
+    def _ask_for_account(self) -> None:
+        self.run(self._read_account(), tag=(ACCOUNT, self._spoken.copy()))
+
     async def _read_account(self) -> tuple[list[Fill], list[PositionChanged], BalanceChanged]:
         venue = self._venue
         return await venue.fills(), await venue.positions(), await venue.balance()
@@ -96,14 +112,18 @@ class Execution(WiredActor):
     def on_timer(self, timer: Timer) -> None:
         """Read leverage again, or query an order whose answer was lost."""
         if timer.name == REREAD:
-            for symbol in self.settings.symbols:
+            symbols = self.settings.symbols
+            symbol = symbols[self._reread % len(symbols)]
+            self._reread += 1
+            if symbol not in self._retrying:
                 self._prove(symbol, may_set=self._may_set(symbol))
             return
         if timer.name == ACCOUNT:
-            self.run(self._read_account(), tag=ACCOUNT)
+            self._ask_for_account()
             return
         if timer.name.startswith(PROVE):
             symbol = timer.name.removeprefix(PROVE)
+            self._retrying.discard(symbol)
             self._prove(symbol, may_set=self._may_set(symbol))
             return
         intent = self._intents.get(timer.name)
@@ -182,10 +202,10 @@ class Execution(WiredActor):
             return
         if isinstance(tag, Proving):
             self._proved(tag, outcome)
-        elif tag == ACCOUNT:
-            self._account_read(outcome)
         elif tag == "flatten":
             self._flattened(outcome)
+        elif tag[0] == ACCOUNT:
+            self._account_read(outcome, tag[1])
         elif tag[0] == "place":
             self._placed(tag[1], outcome)
         elif tag[0] == "query":
@@ -219,12 +239,14 @@ class Execution(WiredActor):
             )
             self._started(asked.symbol)
         elif isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
-            # not proved: the gate refuses; asked again soon, and at every interval
-            self.tell_after_ns(RETRY_NS, Timer(f"{PROVE}{asked.symbol}"))
+            # not proved: the gate refuses; asked again soon
+            if asked.symbol not in self._retrying:
+                self._retrying.add(asked.symbol)
+                self.tell_after_ns(RETRY_NS, Timer(f"{PROVE}{asked.symbol}"))
         else:
             raise error
 
-    def _account_read(self, outcome: Outcome) -> None:
+    def _account_read(self, outcome: Outcome, spoken: Mapping[str, int]) -> None:
         error = outcome.error
         if isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
             self.tell_after_ns(RETRY_NS, Timer(ACCOUNT))
@@ -240,8 +262,9 @@ class Execution(WiredActor):
         flying = {i.source.symbol for i in self._intents.values() if not i.has_ended}
         for position in [*positions, *flat]:
             # an order on its way makes what was read old news; the stream tells the new
-            if position.symbol not in flying:
-                self.on_position(position)
+            symbol = position.symbol
+            if symbol not in flying and self._spoken[symbol] == spoken.get(symbol, 0):
+                self._take_position(position)
         self.publish(balance)
         if ACCOUNT in self._starting:
             for symbol in self.settings.symbols:
@@ -295,7 +318,7 @@ class Execution(WiredActor):
             self._end_if_over(intent)
             if intent.has_ended and client_id in self._intents:
                 # the stream may have lost what the query shows: read fills and positions
-                self.run(self._read_account(), tag=ACCOUNT)
+                self._ask_for_account()
             self._look_again(client_id)
             return
         intent.queries += 1
@@ -370,6 +393,10 @@ class Execution(WiredActor):
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
         """Take a position and end the intents that waited for it."""
+        self._spoken[position.symbol] += 1
+        self._take_position(position)
+
+    def _take_position(self, position: PositionChanged) -> None:
         self._quantities[position.symbol] = position
         self.publish(position)
         for intent in list(self._intents.values()):
@@ -387,10 +414,28 @@ class Execution(WiredActor):
         """Pass funding on."""
         self.publish(funding)
 
+    @handles(ProtectionRefused)
+    def on_protection_refused(self, refused: ProtectionRefused) -> None:
+        """Pass a refused stop or target on: the guardian closes what has no stop."""
+        self.publish(refused)
+
+    @handles(Halt)
+    def on_halt(self, halt: Halt) -> None:
+        """Pass on what the venue's adapter found wrong."""
+        self.publish(halt)
+
+    @handles(Resume)
+    def on_resume(self, resume: Resume) -> None:
+        """Pass on that it is right again."""
+        self.publish(resume)
+
     @handles(LeverageChanged)
     def on_leverage_changed(self, change: LeverageChanged) -> None:
-        """Pass a change on; one that we did not make is proved anew."""
-        self.publish(change)
+        """Pass a change on; one that we did not make is proved anew.
+
+        It is stamped with our clock: the venue's may be ahead of that of the proofs it outdates.
+        """
+        self.publish(replace(change, at_ns=self.clock.now_ns()))
         if change.leverage != self.settings.leverage.of(change.symbol):
             self._outdated_ns[change.symbol] = self.clock.now_ns()
             self._prove(change.symbol, may_set=False)
@@ -401,7 +446,11 @@ class Execution(WiredActor):
     def on_flatten(self, _message: Flatten) -> None:
         """Cancel, close and read back, in rounds, until the venue says flat."""
         closing = flatten(
-            self._venue, self.settings.symbols, self._closing_order, self.wiring.pause
+            self._venue,
+            self.settings.symbols,
+            self._closing_order,
+            self.wiring.pause,
+            [position for position in self._quantities.values() if position.quantity],
         )
         self.run(closing, tag="flatten")
 

@@ -12,11 +12,14 @@ from hfengine.messages import (
     Fill,
     MarkTick,
     MoveProtection,
+    OrderEnded,
     PositionChanged,
+    ProtectionRefused,
     Report,
     Timer,
 )
 from hfengine.runtime.actor import handles
+from hfengine.symbols import venue_of
 
 
 class Guardian(WiredActor):
@@ -26,9 +29,14 @@ class Guardian(WiredActor):
         super().__init__(wiring)
         self._positions: dict[str, PositionChanged] = {}
         self._uncovered_since_ns: dict[str, int] = {}
+        """By the venue's clock: the length of a gap is measured between two of its times."""
+        self._noticed_ns: dict[str, int] = {}
+        """When that was heard, by our clock: patience is, for the venue's may be wrong."""
         self._uncovered_max_ms = 0.0
         self._closing_ns: dict[str, int] = {}
         self._best: dict[str, float] = {}
+        self._stop_refused: set[str] = set()
+        """Symbols whose stop was refused since they were last flat or covered."""
         self._activation = self.settings.protection.trailing_activation_percent / 100.0
         self._callback = self.settings.protection.trailing_callback_percent / 100.0
         self._cover_max_ns = int(self.settings.protection.cover_max_ms * 1e6)
@@ -41,7 +49,11 @@ class Guardian(WiredActor):
     def on_fill(self, fill: Fill) -> None:
         """An entry fill is uncovered from the moment it happened until a stop covers it."""
         if fill.cause == "order" and not fill.realised_usdt:
-            self._uncovered_since_ns.setdefault(fill.symbol, fill.at_ns)
+            self._uncovered(fill.symbol, fill.at_ns)
+
+    def _uncovered(self, symbol: str, at_ns: int) -> None:
+        self._uncovered_since_ns.setdefault(symbol, at_ns)
+        self._noticed_ns.setdefault(symbol, self.clock.now_ns())
 
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
@@ -50,13 +62,35 @@ class Guardian(WiredActor):
         self._positions[symbol] = position
         if not position.quantity:
             self._best.pop(symbol, None)
+            self._stop_refused.discard(symbol)
         if position.covered >= position.quantity:
             since_ns = self._uncovered_since_ns.pop(symbol, None)
+            self._noticed_ns.pop(symbol, None)
             self._closing_ns.pop(symbol, None)
+            self._stop_refused.discard(symbol)
             if since_ns is not None:
                 self._record(position.symbol, position.at_ns - since_ns)
         else:
-            self._uncovered_since_ns.setdefault(symbol, position.at_ns)
+            self._uncovered(symbol, position.at_ns)
+            if symbol in self._stop_refused:
+                self._close(position, "uncovered")
+
+    @handles(ProtectionRefused)
+    def on_protection_refused(self, refused: ProtectionRefused) -> None:
+        """Close a position whose stop the venue refused: now, or as soon as it is heard of."""
+        if refused.leg != "stop":
+            return
+        symbol = refused.symbol
+        self._stop_refused.add(symbol)
+        position = self._positions.get(symbol)
+        if position is not None and position.covered < position.quantity:
+            self._close(position, "uncovered")
+
+    @handles(OrderEnded)
+    def on_order_ended(self, ended: OrderEnded) -> None:
+        """Forget the refused stop of an entry that came to nothing."""
+        if not ended.filled:
+            self._stop_refused.discard(ended.symbol)
 
     def _record(self, symbol: str, uncovered_ns: int) -> None:
         uncovered_ms = uncovered_ns / 1e6
@@ -68,7 +102,7 @@ class Guardian(WiredActor):
     def on_timer(self, _timer: Timer) -> None:
         """Close what has been uncovered for too long; again every cover_max_ms until it is."""
         now_ns = self.clock.now_ns()
-        for symbol, since_ns in list(self._uncovered_since_ns.items()):
+        for symbol, since_ns in list(self._noticed_ns.items()):
             position = self._positions.get(symbol)
             if position is not None and position.quantity:
                 self._uncovered_max_ms = max(self._uncovered_max_ms, (now_ns - since_ns) / 1e6)
@@ -110,7 +144,11 @@ class Guardian(WiredActor):
     def on_balance(self, balance: BalanceChanged) -> None:
         """Close the largest position when margin is nearly used up."""
         equity = float(balance.equity_usdt)
-        open_positions = [p for p in self._positions.values() if p.quantity]
+        open_positions = [
+            position
+            for position in self._positions.values()
+            if position.quantity and venue_of(position.symbol) == balance.venue
+        ]
         if not open_positions or equity <= 0.0:
             return
         used = 1.0 - float(balance.free_margin_usdt) / equity

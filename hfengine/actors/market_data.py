@@ -40,7 +40,7 @@ class MarketData(WiredActor):
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring)
         self._feeds: dict[str, SymbolFeed] = {
-            symbol: symbol_feed(wiring.dialect, symbol, wiring.instruments.get(symbol))
+            symbol: symbol_feed(wiring.dialect_of(symbol), symbol, wiring.instruments.get(symbol))
             for symbol in self.settings.symbols
         }
         self._ever_synced = False

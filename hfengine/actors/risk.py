@@ -33,6 +33,7 @@ from hfengine.messages import (
     Resume,
 )
 from hfengine.runtime.actor import handles
+from hfengine.symbols import venue_of
 
 EXIT_PATIENCE_NS = 5_000_000_000
 """After this long without an end of the exit before it a Close may be sent: reduce-only, so a
@@ -50,8 +51,10 @@ class Risk(WiredActor):
         self._told_ns: dict[str, int] = {}
         """Symbol -> when the venue last spoke of its leverage; older proofs say nothing."""
         self._positions: dict[str, PositionChanged] = {}
-        self._account: Account | None = None
-        self._account_gate: tuple[str, float, float] | None = None
+        self._accounts: dict[str, Account] = {}
+        """Venue -> its account; "" where there is only one."""
+        self._account_gates: dict[str, tuple[str, float, float]] = {}
+        self._venues = {symbol: venue_of(symbol) for symbol in self.settings.symbols}
         self._cleared: dict[str, Account] = {}
         """Symbols whose standing gates all hold, judged when what they look at changed."""
         self._open_usdt: dict[str, float] = {}
@@ -88,7 +91,8 @@ class Risk(WiredActor):
         self._told_ns[symbol] = proof.at_ns
         self._proofs[symbol] = proof
         matches = proof.got == leverage.of(symbol) and proof.margin_mode == leverage.margin_mode
-        if matches or leverage.on_failure == "warn":
+        # long and short of a hedged symbol may differ: that is 0, which nothing can be sized by
+        if matches or (leverage.on_failure == "warn" and proof.got > 0):
             self._trusted[symbol] = proof
         else:
             self._trusted.pop(symbol, None)
@@ -120,9 +124,14 @@ class Risk(WiredActor):
     @handles(BalanceChanged)
     def on_balance(self, balance: BalanceChanged) -> None:
         """Keep the account, and whether it allows entries at all."""
-        first = self._account is None
-        self._account = account = Account.of(balance)
-        self._account_gate = self._look_at(account)
+        venue = balance.venue
+        first = venue not in self._accounts
+        self._accounts[venue] = account = Account.of(balance)
+        gate = self._look_at(account)
+        if gate is None:
+            self._account_gates.pop(venue, None)
+        else:
+            self._account_gates[venue] = gate
         self._cleared.clear()
         if first:
             for proof in self._proofs.values():
@@ -139,8 +148,10 @@ class Risk(WiredActor):
         return None
 
     def _rehearse(self, proof: LeverageProof) -> None:
-        planner, account = self._planners.get(proof.symbol), self._account
-        if planner is not None and account is not None and not self._entries:
+        symbol = proof.symbol
+        planner = self._planners.get(symbol)
+        account = self._accounts.get(self._venues.get(symbol, ""))
+        if planner is not None and account is not None and not self._entries and proof.got > 0:
             planner.rehearse(proof, account)
 
     @handles(BookSync)
@@ -289,14 +300,20 @@ class Risk(WiredActor):
         busy = len(self._open_usdt.keys() | self._entering.keys())
         if busy >= self._positions_max:
             raise Refused("positions_max", busy, self._positions_max)
-        account = self._account
+        venue = self._venues[symbol]
+        account = self._accounts.get(venue)
         if account is None:
             raise Refused("balance", 0.0, 1.0, "the account has not been read yet")
-        if self._account_gate is not None:
-            raise Refused(*self._account_gate)
-        flying = [(float(b.quantity * b.price), b.leverage) for b in self._entering.values()]
-        exposure_usdt = sum(self._open_usdt.values()) + sum(notional for notional, _ in flying)
-        return account.busy(exposure_usdt, sum(notional / lev for notional, lev in flying))
+        gate = self._account_gates.get(venue)
+        if gate is not None:
+            raise Refused(*gate)
+        exposure_usdt, margin_usdt = sum(self._open_usdt.values()), 0.0
+        for name, bracket in self._entering.items():
+            notional_usdt = float(bracket.quantity * bracket.price)
+            exposure_usdt += notional_usdt
+            if self._venues[name] == venue:
+                margin_usdt += notional_usdt / bracket.leverage
+        return account.busy(exposure_usdt, margin_usdt)
 
     def _unproved(self, symbol: str) -> Refused:
         leverage, proof = self.settings.leverage, self._proofs.get(symbol)

@@ -1,5 +1,6 @@
 """One symbol's market data: a codec per dialect behind one face, or ready-made ticks checked."""
 
+from decimal import Decimal
 from math import isfinite
 from typing import Final
 
@@ -9,6 +10,7 @@ from hfengine.kernels.book import Book
 from hfengine.kernels.bybit_codec import BybitCodec
 from hfengine.kernels.codec import DEPTH, FOREIGN, QUOTE, BinanceCodec
 from hfengine.messages import BookTick, MarkTick, TradeTick
+from hfengine.symbols import plain_symbol
 
 IMBALANCE_LEVELS: Final = 5
 
@@ -40,8 +42,10 @@ class BinanceFeed:
 
     def __init__(self, instrument: Instrument) -> None:
         self.symbol = instrument.symbol
-        self.book = Book(str(instrument.price_tick), str(instrument.quantity_step))
-        self.codec = BinanceCodec(instrument.symbol, self.book)
+        self.book = Book(
+            written_grain(instrument.price_tick), written_grain(instrument.quantity_step)
+        )
+        self.codec = BinanceCodec(plain_symbol(instrument.symbol), self.book)
         self.decode = self.codec.decode
         self.told_synced = False
         self.contradicted = False
@@ -79,7 +83,7 @@ class BinanceFeed:
 
     def mark(self, at_ns: int) -> MarkTick | None:
         """Return the mark of the last frame."""
-        return _mark(self.codec, at_ns)
+        return _mark(self.symbol, self.codec, at_ns)
 
     def checks(self) -> tuple[int, int]:
         """Return how many books the quotes confirmed and how many they contradicted."""
@@ -108,8 +112,10 @@ class BybitFeed:
 
     def __init__(self, instrument: Instrument) -> None:
         self.symbol = instrument.symbol
-        self.book = Book(str(instrument.price_tick), str(instrument.quantity_step))
-        self.codec = BybitCodec(instrument.symbol, self.book)
+        self.book = Book(
+            written_grain(instrument.price_tick), written_grain(instrument.quantity_step)
+        )
+        self.codec = BybitCodec(plain_symbol(instrument.symbol), self.book)
         self.decode = self.codec.decode
         self.told_synced = False
         self.contradicted = False
@@ -135,7 +141,7 @@ class BybitFeed:
 
     def mark(self, at_ns: int) -> MarkTick | None:
         """Return mark, index and funding as far as they came; None before they all did."""
-        tick = _mark(self.codec, at_ns)
+        tick = _mark(self.symbol, self.codec, at_ns)
         whole = isfinite(tick.mark) and isfinite(tick.index) and isfinite(tick.funding_rate)
         return tick if whole else None
 
@@ -266,9 +272,21 @@ def symbol_feed(dialect: str, symbol: str, instrument: Instrument | None) -> Sym
     raise ValueError(msg)
 
 
-def _mark(codec: BinanceCodec | BybitCodec, at_ns: int) -> MarkTick:
+def written_grain(step: Decimal) -> str:
+    """Return the finest step the venue writes: 0.10 writes 0.01.
+
+    An order placed before the venue made its grid coarser may rest between today's steps, and its
+    level must not be a fault.
+    """
+    exponent = step.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= 0:
+        return "1"
+    return f"{Decimal(1).scaleb(exponent):f}"
+
+
+def _mark(symbol: str, codec: BinanceCodec | BybitCodec, at_ns: int) -> MarkTick:
     return MarkTick(
-        codec.symbol,
+        symbol,
         at_ns,
         codec.mark_price,
         codec.index_price,

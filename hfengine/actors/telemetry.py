@@ -25,6 +25,7 @@ from hfengine.messages import (
     OrderEnded,
     OrderUnknown,
     PositionChanged,
+    ProtectionRefused,
     Rebalanced,
     Refusal,
     Report,
@@ -45,6 +46,8 @@ class Telemetry(WiredActor):
         self._fee_warnings = tally.fee_warnings
         self._positions: dict[str, PositionChanged] = {}
         self._proofs: dict[str, LeverageProof] = {}
+        self._mismatches: dict[str, str] = {}
+        """Symbol -> what its leverage is instead of what is wanted, and what that means."""
         self._marks: dict[str, MarkTick] = {}
         self._synced: dict[str, bool] = {}
         self._balance: BalanceChanged | None = None
@@ -117,12 +120,24 @@ class Telemetry(WiredActor):
 
     @handles(LeverageProof)
     def on_proof(self, proof: LeverageProof) -> None:
-        """Count and keep a proof."""
+        """Count and keep a proof; say loudly what is not as wanted."""
         self._count(proof)
-        known = self._proofs.get(proof.symbol)
-        self._proofs[proof.symbol] = proof
-        if known is None or known.got != proof.got:
-            text = f"{proof.symbol} leverage {proof.got}x {proof.margin_mode} ({proof.source})"
+        symbol, leverage = proof.symbol, self.settings.leverage
+        known = self._proofs.get(symbol)
+        self._proofs[symbol] = proof
+        known_leverage = f"{proof.got}x" if proof.got else "not the same long and short,"
+        got = f"{known_leverage} {proof.margin_mode}"
+        text = f"{symbol} leverage {got} ({proof.source})"
+        if proof.got == proof.wanted and proof.margin_mode == leverage.margin_mode:
+            self._mismatches.pop(symbol, None)
+        else:
+            is_traded = leverage.on_failure == "warn" and proof.got > 0
+            goes_on = "TRADED AT THAT" if is_traded else "no entries"
+            wanted = f"wanted {proof.wanted}x {leverage.margin_mode}: {goes_on}"
+            self._mismatches[symbol] = f"{got}, {wanted}"
+            text = f"{text}, {wanted}"
+        is_new = known is None or known.got != proof.got or known.margin_mode != proof.margin_mode
+        if is_new:
             self._note(proof.at_ns, text)
 
     @handles(MarkTick)
@@ -201,6 +216,12 @@ class Telemetry(WiredActor):
         self._count(move)
         self._note(move.at_ns, f"{move.symbol} stop moved to {move.stop}: {move.reason}")
 
+    @handles(ProtectionRefused)
+    def on_protection_refused(self, refused: ProtectionRefused) -> None:
+        """Note a stop or target the venue refused."""
+        self._count(refused)
+        self._note(refused.at_ns, f"{refused.symbol} {refused.leg} REFUSED: {refused.reason}")
+
     @handles(CoverGap)
     def on_gap(self, gap: CoverGap) -> None:
         """Count a gap in cover."""
@@ -228,6 +249,7 @@ class Telemetry(WiredActor):
             "funding_usdt": self._tally.funding_usdt,
             "positions": dict(self._positions),
             "proofs": dict(self._proofs),
+            "leverage_mismatches": dict(self._mismatches),
             "marks": dict(self._marks),
             "synced": dict(self._synced),
             "balance": self._balance,

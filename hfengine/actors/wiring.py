@@ -1,7 +1,7 @@
 """What every actor is given when it is made: settings, seams and the way out."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hfengine.actors.tally import DayResult, Tally
@@ -37,8 +37,14 @@ class Wiring:
     """Ids of the fills published so far: execution's own memory across its restarts."""
     dialect: Dialect = "binance"
     """What market data is made of: frames of a venue, or ready-made ticks."""
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+    """Symbol -> dialect, where several venues differ."""
     asks_for_books: bool = False
     """Ask the venue for every book at the start: a live feed sends none, or not for certain."""
+
+    def dialect_of(self, symbol: str) -> Dialect:
+        """Return what a symbol's market data is made of."""
+        return self.dialects.get(symbol, self.dialect)
 
 
 class WiredActor(LoopActor):

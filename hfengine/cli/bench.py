@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,9 +16,11 @@ from hfengine.cli.durations import parse_duration_s
 from hfengine.cli.entry import INTERRUPTED
 from hfengine.cli.streams import occupy_missing
 from hfengine.config import Profile, load
-from hfengine.errors import ConfigError
+from hfengine.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from hfengine.bench.hot_path import Bench, Until
     from hfengine.bench.report import BenchReport
     from hfengine.bench.rounds import PeerReport
@@ -70,6 +72,10 @@ def bench(
     startup: Annotated[
         bool, typer.Option("--startup", help="Time the start of a process until it trades.")
     ] = False,
+    venue: Annotated[
+        bool,
+        typer.Option("--venue", help="Measure the local venue instead: round trips, and a load."),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A look at whether all runs; too short for a claim.")
     ] = False,
@@ -83,13 +89,17 @@ def bench(
 
     Example: hfengine bench --seconds 30s --save measured
 
-    Example: hfengine bench --peers
+    Example: hfengine bench --peers, or hfengine bench --venue --seconds 30s
 
     Figures depend on the machine and on what else it does: compare ratios of one run.
 
-    Exit codes: 0 measured; 2 a problem in profile or options; 130 interrupted: nothing is shown or
-    saved.
+    Exit codes: 0 measured; 1 --venue broke off or fell behind; 2 a problem in profile or options;
+    130 interrupted: nothing is shown or saved.
     """
+    if venue:
+        asked_too = (peers, startup, replay, duration, frames, save)
+        _bench_venue(seconds, rounds, asked_too, quick=quick, json_=json_)
+        return
     overrides: dict[str, object] = {"venue.feed": "replay"} if replay else {}
     loaded = load(profile, environment=os.environ, dotenv=Path(".env"), overrides=overrides)
     until = _until(seconds, duration, frames, ends_itself=bool(replay), quick=quick)
@@ -104,13 +114,44 @@ def bench(
     if json_:
         typer.echo(report.json())
         return
+    _show(report.headline(), report.tables())
+    _show(report.notes, ())
+
+
+def _bench_venue(
+    seconds: str, rounds: int | None, others: Iterable[object], *, quick: bool, json_: bool
+) -> None:
+    """Measure the local venue; exit with 1 when a measurement breaks off or it does not keep up."""
+    if any(other not in (None, "", False) for other in others):
+        problem = "--venue goes with --rounds, --seconds, --quick and --json only"
+        raise ConfigError([problem])
+    from hfengine.bench.venue.kinds import MeasureFailed  # noqa: PLC0415 - only this option
+    from hfengine.bench.venue.report import measure_venue  # noqa: PLC0415
+
+    seconds_s = parse_duration_s(seconds) if seconds else None
+    occupy_missing()
+    try:
+        with _interruptible():
+            report = measure_venue(
+                rounds=rounds, seconds=seconds_s, quick=quick, progress=_progress
+            )
+    except MeasureFailed as error:
+        typer.echo(f"hfengine: {error}", err=True)
+        raise typer.Exit(ExitCode.FAILURE) from None
+    if json_:
+        typer.echo(report.json())
+    else:
+        _show([*report.headline(), *([QUICK_NOTE] if quick else [])], report.tables())
+    if not all(load.keeps_up for load in report.loads.values()):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _show(lines: Iterable[str], tables: "Iterable[Table]") -> None:
     console = Console()
-    for line in report.headline():
+    for line in lines:
         console.print(line, highlight=False)
-    for table in report.tables():
+    for table in tables:
         console.print(table)
-    for note in report.notes:
-        console.print(note, highlight=False)
 
 
 def _make_folder(save: Path) -> None:

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hfengine.checks import Case, Figures, figures
+from hfengine.case import Case
+from hfengine.checks import Figures, figures
 from hfengine.config import Examination, Profile, dotted, examine
 from hfengine.errors import ExitCode
-from hfengine.instruments import load_catalogue
 
 DOTENV = Path(".env")
 
@@ -119,8 +119,7 @@ def _rows(profile: Profile) -> list[tuple[str, Any, str]]:
 
 
 def _figures(profile: Profile) -> list[Figures]:
-    settings = profile.settings
-    return figures(Case(settings, load_catalogue(settings.venue.catalogue), profile.origins))
+    return figures(Case.of(profile.settings, profile.origins))
 
 
 def _print_figures(profile: Profile) -> None:

@@ -20,6 +20,7 @@ ROWS_AROUND = 19
 """Rows of the view besides decisions and the two rows a symbol takes."""
 
 DECISIONS_SHOWN_MIN = 3
+BAR_CHARACTERS = 40
 VIEW_EVERY_S = 0.5
 LINES_EVERY_S = 1.0
 LINES_EVERY_S_AT_MAX = 10.0
@@ -104,6 +105,8 @@ class LiveView:
             text.append(f"  HALTED by {source}: {reason}", style="bold red")
         if settings.fees.gate == "report":
             text.append('  fee gate "report": fees do not stop entries here', style="yellow")
+        if state.state == "starting":
+            text.append(f"\n{_progress(len(told['proofs']), len(settings.symbols))}")
         if balance is not None:
             net = told["gross_usdt"] - told["fees_usdt"] - told["funding_usdt"]
             text.append(
@@ -150,6 +153,12 @@ class LiveView:
             f"{stage} {q['p50'] / 1e3:.1f}/{q['p99'] / 1e3:.1f}" for stage, q in stages.items()
         ]
         return Text("µs p50/p99  " + "  ".join(parts), style="dim")
+
+
+def _progress(proved: int, wanted: int) -> str:
+    done = BAR_CHARACTERS * proved // wanted
+    bar = "━" * done + "╌" * (BAR_CHARACTERS - done)
+    return f"{bar} leverage proved of {proved} of {wanted}"
 
 
 def _table(*names: str) -> Table:

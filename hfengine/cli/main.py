@@ -9,8 +9,10 @@ from hfengine import __version__
 from hfengine.cli.bench import bench
 from hfengine.cli.config import config_app
 from hfengine.cli.journal import journal_app
+from hfengine.cli.leverage import leverage_app
 from hfengine.cli.run import run
 from hfengine.cli.signals import signals_app
+from hfengine.cli.venue import venue
 from hfengine.cli.watch import watch
 from hfengine.errors import ExitCode, HfengineError
 
@@ -28,8 +30,10 @@ app = typer.Typer(
 app.command()(run)
 app.command()(bench)
 app.command()(watch)
+app.command()(venue)
 app.add_typer(config_app, name="config")
 app.add_typer(journal_app, name="journal")
+app.add_typer(leverage_app, name="leverage")
 app.add_typer(signals_app, name="signals")
 
 

@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from hfengine.cli.durations import parse_duration_s, parse_speed
+from hfengine.cli.around import Around, Options, surrounded
+from hfengine.cli.durations import parse_duration_s
 from hfengine.cli.live import LiveView, PlainLines
-from hfengine.config import load
+from hfengine.config import Profile, load
 from hfengine.engine import Engine
-from hfengine.errors import ConfigError, ExitCode
-from hfengine.feeds.build import build_feed
+from hfengine.errors import ExitCode
 from hfengine.summary import Summary
-from hfengine.surroundings import paper
 
 
 def run(
@@ -35,6 +34,20 @@ def run(
     seed: Annotated[
         int | None, typer.Option(help="Seed of latencies and of the synthetic market.")
     ] = None,
+    feed: Annotated[
+        str,
+        typer.Option(
+            help="Market of a paper or local venue: synthetic, still, live:bybit, live:binance; "
+            "a venue that plays the exchange: live:bybit@http://HOST:PORT."
+        ),
+    ] = "",
+    venue_url: Annotated[
+        str,
+        typer.Option(help="A local venue that runs already, http://HOST:PORT; else one starts."),
+    ] = "",
+    confirm: Annotated[
+        str, typer.Option(help="What a live run above 5x asks to be repeated.")
+    ] = "",
     json_: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object, last line.")
     ] = False,
@@ -42,6 +55,8 @@ def run(
     """Run a profile until its feed ends, the duration is over or Ctrl-C; then go flat.
 
     Example: hfengine run --profile paper --duration 30s
+    Example: hfengine run --profile bybit-local --duration 60s --json
+    Example: hfengine run --profile paper --feed live:bybit
 
     Exit codes: 0 flat; 2 a problem in profile or options; 3 not flat; 4 flat after a halt; 5 no
     market data.
@@ -49,32 +64,41 @@ def run(
     overrides: dict[str, object] = {} if seed is None else {"seed": seed}
     if replay:
         overrides["venue.feed"] = "replay"
+    if venue_url:
+        overrides["venue.url"] = venue_url
     loaded = load(profile, environment=os.environ, dotenv=Path(".env"), overrides=overrides)
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    pace = parse_speed(speed) if speed else (None if replay else 1.0)
-    ends_s = parse_duration_s(duration) if duration else None
-    if pace is None and ends_s is None and not replay:
-        problem = "--speed max on the endless synthetic market needs --duration, for example 60s"
-        raise ConfigError([problem])
-    feed = build_feed(loaded.settings, replay or [])
-    watched = pace is not None and not json_
-    view = LiveView(loaded) if watched and _can_draw() else PlainLines(quiet=json_)
+    options = Options(
+        recordings=replay or [],
+        feed=feed,
+        speed=speed,
+        duration_s=parse_duration_s(duration) if duration else None,
+        json=json_,
+        confirm=confirm,
+    )
+    with surrounded(loaded, options) as around:
+        summary = _run(loaded, around, options)
+    _print_summary(summary, json_=json_)
+    raise typer.Exit(_exit_code(summary))
+
+
+def _run(loaded: Profile, around: Around, options: Options) -> Summary:
+    watched = around.pace is not None and not options.json
+    view = LiveView(loaded) if watched and _can_draw() else PlainLines(quiet=options.json)
     engine = Engine(
         loaded,
-        paper(loaded, feed, speed=pace),
-        duration_s=ends_s,
-        observer=_observing(view, json_=json_),
-        observe_every_s=view.every_s(pace),
+        around.surroundings,
+        duration_s=options.duration_s,
+        observer=_observing(view, json_=options.json),
+        observe_every_s=view.every_s(around.pace),
     )
     try:
         with view.opened():
-            summary = engine.run()
+            return engine.run()
     except KeyboardInterrupt:
         typer.echo("hfengine: interrupted twice: what was open was not read back", err=True)
         raise typer.Exit(ExitCode.NOT_FLAT) from None
-    _print_summary(summary, json_=json_)
-    raise typer.Exit(_exit_code(summary))
 
 
 def _can_draw() -> bool:

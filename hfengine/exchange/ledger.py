@@ -36,7 +36,7 @@ def ratio(number: Decimal) -> tuple[int, int]:
 class Unit:
     """The smallest piece of money of one exchange: 10 ** -decimals USDT."""
 
-    __slots__ = ("decimals", "fee_quantum", "per_usdt")
+    __slots__ = ("_nothing", "decimals", "fee_quantum", "per_usdt")
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         products = [
@@ -48,6 +48,7 @@ class Unit:
         self.decimals = max(USDT_DECIMALS, deepest)
         self.per_usdt: int = 10**self.decimals
         self.fee_quantum: int = 10 ** (self.decimals - USDT_DECIMALS)
+        self._nothing = Decimal(0).scaleb(-self.decimals, EXACT)
 
     def of(self, usdt: Decimal) -> int:
         """Return the units of an exact USDT figure; raises ValueError when it is finer."""
@@ -60,7 +61,7 @@ class Unit:
 
     def usdt(self, units: int) -> Decimal:
         """Return units as exact USDT."""
-        return Decimal(units).scaleb(-self.decimals, EXACT)
+        return Decimal(units).scaleb(-self.decimals, EXACT) if units else self._nothing
 
     def fee(self, notional_units: int, rate: tuple[int, int]) -> int:
         """Return the fee of a notional: the exact product rounded half-even once, at 1e-8."""

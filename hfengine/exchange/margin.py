@@ -5,20 +5,21 @@ formulas are Binance's (USD-M one-way help page, VENUES 4.1) and Bybit's for iso
 (in force since 2025-09-02, VENUES 4.2).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hfengine.exchange.ledger import half_even
 from hfengine.exchange.market import ZERO, Market, Tier
+from hfengine.exchange.order_margin import Piece
 from hfengine.exchange.positions import Position, extra_margin_usdt
-from hfengine.instruments import RiskTier
+from hfengine.instruments import Instrument, RiskTier
 
 if TYPE_CHECKING:
     from hfengine.exchange.account import Account
 
-Piece = tuple[int, int]
-"""Steps at ticks: part of what an order is expected to fill at."""
+TIER_ROUNDS: Final = 20
+"""Looks for the tiers of a hedged position before the last price found is taken."""
 
 
 class Requirement(NamedTuple):
@@ -73,21 +74,27 @@ def cross_state(account: "Account") -> CrossState:
             balance -= position.margin_units
             continue
         notional_units = position.mark_notional_units
-        balance += position.unrealised_units
+        balance += position.side * (notional_units - position.cost_units)
         maintenance += maintenance_units(position.market, notional_units)
         initial += -(-notional_units // position.leverage)
     return CrossState(balance, maintenance, initial)
 
 
-def free_margin_units(account: "Account") -> int:
-    """Return what new orders may use: cross balance less initial and order margin."""
-    state = cross_state(account)
+def free_margin_units(account: "Account", state: CrossState | None = None) -> int:
+    """Return what new orders may use: cross balance less initial and order margin.
+
+    `state` is the account's `cross_state` where the caller has it already.
+    """
+    if state is None:
+        state = cross_state(account)
     reserved = sum(order_margin_units(one) for one in account.positions.values() if one.resting)
     return state.balance_units - state.initial_units - reserved
 
 
 def order_margin_units(position: Position) -> int:
     """Return the margin reserved for a symbol's resting orders: the dearer of the two sides."""
+    if not position.resting:
+        return 0
     return max(requirement(position, side).margin_units for side in (1, -1))
 
 
@@ -97,30 +104,9 @@ def requirement(position: Position, side: int, pieces: Sequence[Piece] = ()) -> 
     Only what is beyond closing the opposite position opens. Each opening part needs notional /
     leverage, the taker fee, and the loss it would have against the mark on filling.
     """
-    market = position.market
-    offset = max(-side * position.steps, 0)
-    margin = opening_steps = 0
-    exposure = position.mark_notional_units if position.side == side else 0
-    for steps, ticks in _queue(position, side, pieces):
-        opening = steps - min(offset, steps)
-        offset -= steps - opening
-        if not opening:
-            continue
-        notional_units = opening * ticks * market.tick_units
-        marked_units = market.mark_notional_units(opening)
-        margin += -(-notional_units // position.leverage)
-        margin += market.unit.fee(notional_units, market.taker_fee)
-        margin += max(side * (notional_units - marked_units), 0)
-        exposure += max(notional_units, marked_units)
-        opening_steps += opening
-    return Requirement(margin, exposure, opening_steps)
-
-
-def _queue(position: Position, side: int, pieces: Sequence[Piece]) -> Iterable[Piece]:
-    yield from pieces
-    for order in position.resting.values():
-        if order.side == side and not order.reduce_only:
-            yield order.remaining_steps, order.limit_ticks
+    needed = position.resting.opening(side).needed(position, pieces)
+    held_units = position.mark_notional_units if position.side == side else 0
+    return Requirement(needed.margin_units, held_units + needed.exposure_units, needed.steps)
 
 
 def liquidation_price(position: Position) -> Decimal:
@@ -128,7 +114,7 @@ def liquidation_price(position: Position) -> Decimal:
 
     Isolated: Binance with its tiers solved at the liquidation notional, Bybit with the tier of
     the mark notional. Cross: the Binance equation with the other positions frozen at their marks,
-    an estimate on both venues.
+    an estimate on both venues; long and short of one symbol move together and share it.
     """
     if not position.steps:
         return ZERO
@@ -137,6 +123,9 @@ def liquidation_price(position: Position) -> Decimal:
     usdt = market.unit.usdt
     quantity = market.quantity_of(position.size_steps)
     if not position.is_isolated:
+        held = position.account.held_in(market)
+        if len(held) > 1:
+            return _hedged_liquidation_price(held)
         state = cross_state(position.account)
         own = position_maintenance_units(position)
         # everything but this position's own PnL and maintenance is frozen
@@ -183,16 +172,59 @@ def binance_liquidation_price(
     range holds q*LP. Isolated: WB is the margin apart and the others are 0.
     """
     frozen_usdt = wallet_usdt - other_maintenance_usdt + other_unrealised_usdt
+    cost_usdt = side * quantity * entry
     floor_usdt = ZERO
     for tier in tiers:
-        numerator = frozen_usdt + tier.deduction_usdt - side * quantity * entry
-        price = numerator / (quantity * tier.maintenance_rate - side * quantity)
-        notional_usdt = price * quantity
-        is_last = tier is tiers[-1]
-        if floor_usdt < notional_usdt and (is_last or notional_usdt <= tier.notional_cap_usdt):
-            return price
+        numerator = frozen_usdt + tier.deduction_usdt - cost_usdt
+        # a price below 0, which is what a large wallet gives, needs no division to be seen
+        if (numerator > 0) is not (side > 0):
+            price = numerator / (quantity * tier.maintenance_rate - side * quantity)
+            notional_usdt = price * quantity
+            is_last = tier is tiers[-1]
+            if floor_usdt < notional_usdt and (is_last or notional_usdt <= tier.notional_cap_usdt):
+                return price
         floor_usdt = tier.notional_cap_usdt
     return ZERO
+
+
+def _hedged_liquidation_price(held: Sequence[Position]) -> Decimal:
+    market = held[0].market
+    usdt = market.unit.usdt
+    state = cross_state(held[0].account)
+    own_units = sum(position_maintenance_units(one) for one in held)
+    pnl_units = sum(one.unrealised_units for one in held)
+    return hedged_liquidation_price(
+        [(one.side, market.quantity_of(one.size_steps), one.entry) for one in held],
+        usdt(state.balance_units - pnl_units - (state.maintenance_units - own_units)),
+        market.mark,
+        market.instrument,
+    )
+
+
+def hedged_liquidation_price(
+    legs: Sequence[tuple[int, Decimal, Decimal]],
+    frozen_usdt: Decimal,
+    mark: Decimal,
+    instrument: Instrument,
+) -> Decimal:
+    """Return the price at which long and short of a symbol, cross, lose their margin; 0 for none.
+
+    LP = (WB - TMM + UPNL + cumL + cumS - sum(side*q*EP)) / sum(q*MMR - side*q), Binance's
+    equation in hedge mode. Legs are (side, quantity, entry); the tiers are those at the price
+    itself, found from the mark on.
+    """
+    price = mark
+    for _ in range(TIER_ROUNDS):
+        numerator, denominator = frozen_usdt, ZERO
+        for side, quantity, entry in legs:
+            tier = instrument.tier_at(quantity * price) or instrument.tiers[-1]
+            numerator += tier.deduction_usdt - side * quantity * entry
+            denominator += quantity * tier.maintenance_rate - side * quantity
+        found = numerator / denominator if denominator else ZERO
+        if found <= 0 or found == price:
+            return max(found, ZERO)
+        price = found
+    return price
 
 
 def bybit_liquidation_price(

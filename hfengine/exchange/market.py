@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from heapq import merge
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from hfengine.exchange.ledger import EXACT, Unit, half_even, ratio
 from hfengine.instruments import Instrument
@@ -15,7 +18,14 @@ NEVER_NS: Final = 1 << 63
 LEVELS_READ: Final = 16
 """Levels of the outside book asked for at first; doubled while an order needs more."""
 
+DIGITS_MAX: Final = 40
+"""Decimal places before or behind the point beyond which a number is on no grid: its fraction
+would be worked out for minutes."""
+
 ZERO: Final = Decimal(0)
+
+Regime = Literal["open", "reduce_only", "closed"]
+"""Which requests a symbol takes: all, those that only reduce, none but cancels."""
 
 
 class OutsideBook(Protocol):
@@ -49,6 +59,16 @@ class Tier(NamedTuple):
     deduction_units: int
 
 
+class MarketView(Struct, frozen=True, gc=False):
+    """A symbol's prices and funding; 0 is none yet."""
+
+    mark: Decimal
+    index: Decimal
+    last: Decimal
+    funding_rate: Decimal
+    next_funding_ns: int
+
+
 class Taken(NamedTuple):
     """What accounts took of an outside level, and the quantity it was taken from."""
 
@@ -72,10 +92,16 @@ class Resting:
         What is ahead of an older order here is ahead of this one too, so the queue ahead never
         falls from one order to the next and time priority holds.
         """
-        queue = self.levels.setdefault(order.limit_ticks, [])
-        order.ahead_steps = max(outside_steps, queue[-1].ahead_steps if queue else 0)
-        queue.append(order)
-        self._find_best()
+        queue = self.levels.get(order.limit_ticks)
+        self.put(order, max(outside_steps, queue[-1].ahead_steps if queue else 0))
+
+    def put(self, order: "Order", ahead_steps: int) -> None:
+        """Join the end of the queue of the order's price with this much outside ahead."""
+        order.ahead_steps = ahead_steps
+        ticks = order.limit_ticks
+        self.levels.setdefault(ticks, []).append(order)
+        if not self.best or (ticks - self.best) * self.side > 0:
+            self.best = ticks
 
     def remove(self, order: "Order") -> None:
         """Leave the queue."""
@@ -83,7 +109,8 @@ class Resting:
         queue.remove(order)
         if not queue:
             del self.levels[order.limit_ticks]
-        self._find_best()
+            if order.limit_ticks == self.best:
+                self._find_best()
 
     def in_priority(self) -> Iterator["Order"]:
         """Yield the orders best price first, oldest first, from a snapshot of each price."""
@@ -114,6 +141,7 @@ class Market:
         "maker_fee",
         "mark",
         "mark_ratio",
+        "regime",
         "resting_asks",
         "resting_bids",
         "starved",
@@ -151,6 +179,7 @@ class Market:
         self.conditionals: dict[str, Order] = {}
         self.holders: dict[str, Account] = {}
         self.starved = False
+        self.regime: Regime = "open"
         self.last_ticks = 0
         self.mark = self.index = self.funding_rate = ZERO
         self.mark_ratio = (0, 1)
@@ -170,6 +199,8 @@ class Market:
 
     def mark_notional_units(self, steps: int) -> int:
         """Return the notional of a quantity at the mark price, rounded half-even to a unit."""
+        if not steps:
+            return 0
         numerator, denominator = self.mark_ratio
         return half_even(steps * numerator, denominator)
 
@@ -214,6 +245,36 @@ class Market:
             done = len(levels)
             count *= 2
 
+    def view(self) -> MarketView:
+        """Return prices and funding."""
+        due_ns = 0 if self.funding_due_ns == NEVER_NS else self.funding_due_ns
+        return MarketView(self.mark, self.index, self.last(), self.funding_rate, due_ns)
+
+    def public_levels(self, side: int, count: int) -> list[tuple[int, int]]:
+        """Return (ticks, steps), best first: the outside less what was taken, and who rests."""
+        if self.book is None:
+            outside = []
+        elif not self.taken:
+            outside = self.book.levels(side, count)
+        else:
+            outside = self._left_of(side, self.book.levels(side, count + len(self.taken)))
+        queues = self.resting(side).levels
+        if not queues:
+            return outside[:count]
+        resting = sorted(
+            ((ticks, sum(one.remaining_steps for one in queue)) for ticks, queue in queues.items()),
+            reverse=side > 0,
+        )
+        levels: list[tuple[int, int]] = []
+        for ticks, steps in merge(outside, resting, key=lambda level: -side * level[0]):
+            if levels and levels[-1][0] == ticks:
+                levels[-1] = (ticks, levels[-1][1] + steps)
+            elif len(levels) == count:
+                break
+            else:
+                levels.append((ticks, steps))
+        return levels
+
     def take_outside(self, side: int, ticks: int, steps: int) -> None:
         """Take from an outside level; it stays taken until the feed changes the level."""
         seen_steps = self.outside_steps_at(side, ticks)
@@ -231,6 +292,10 @@ class Market:
         for key in changed:
             del self.taken[key]
 
+    def _left_of(self, side: int, levels: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        left = ((ticks, self._left(side, ticks, steps)) for ticks, steps in levels)
+        return [level for level in left if level[1] > 0]
+
     def _left(self, side: int, ticks: int, steps: int) -> int:
         taken = self.taken.get((side, ticks))
         if taken is None or taken.seen_steps != steps:
@@ -239,7 +304,7 @@ class Market:
 
 
 def _whole(number: Decimal, grid: tuple[int, int]) -> int | None:
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > DIGITS_MAX:
         return None
     top, bottom = ratio(number)
     count, rest = divmod(top * grid[1], bottom * grid[0])

@@ -28,11 +28,14 @@ class Offer(NamedTuple):
 def offers(market: Market, taker_side: int, limit_ticks: int) -> Iterator[Offer]:
     """Yield what a taker meets, best first, up to its limit (0: none)."""
     outside = (Offer(ticks, steps, None) for ticks, steps in market.outside(-taker_side))
-    resting = (
-        Offer(order.limit_ticks, order.remaining_steps, order)
-        for order in market.resting(-taker_side).in_priority()
-    )
-    for offer in merge(outside, resting, key=lambda one: one.ticks * taker_side):
+    makers = market.resting(-taker_side)
+    everything: Iterator[Offer] = outside
+    if makers.best and not (limit_ticks and (makers.best - limit_ticks) * taker_side > 0):
+        resting = (
+            Offer(order.limit_ticks, order.remaining_steps, order) for order in makers.in_priority()
+        )
+        everything = merge(outside, resting, key=lambda one: one.ticks * taker_side)
+    for offer in everything:
         if limit_ticks and (offer.ticks - limit_ticks) * taker_side > 0:
             return
         yield offer
@@ -78,6 +81,8 @@ class Matching:
             self._clearing.cancel(order, rejects.IOC_REMAINDER, at_ns)
         else:
             self._clearing.rest(order)
+            if order.state == "triggered":
+                self._clearing.set_state(order, "new", at_ns)
 
     def take(self, order: Order, at_ns: int) -> None:
         """Walk the offers level by level; an own resting order in the way is cancelled."""
@@ -96,7 +101,7 @@ class Matching:
                 continue
             else:
                 steps = min(steps, maker.remaining_steps)
-                clearing.fill(maker, offer.ticks, steps, at_ns, maker=True)
+                clearing.fill(maker, offer.ticks, steps, at_ns, maker=True, cause=maker.cause)
             market.last_ticks = offer.ticks
             clearing.fill(order, offer.ticks, steps, at_ns, maker=False, cause=order.cause)
 
@@ -116,7 +121,7 @@ class Matching:
                 # what this order took is gone for those behind it, and no longer ahead of them
                 steps -= filled_steps
             if filled_steps:
-                self._clearing.fill(order, order.limit_ticks, filled_steps, at_ns, maker=True)
+                self._fill_maker(order, order.limit_ticks, filled_steps, at_ns)
 
     def on_crossing(self, market: Market, side: int, at_ns: int) -> None:
         """Fill resting orders of a side that the outside book has come to cross."""
@@ -128,7 +133,10 @@ class Matching:
                 if steps:
                     market.take_outside(-side, ticks, steps)
                     market.last_ticks = order.limit_ticks
-                    self._clearing.fill(order, order.limit_ticks, steps, at_ns, maker=True)
+                    self._fill_maker(order, order.limit_ticks, steps, at_ns)
+
+    def _fill_maker(self, order: Order, ticks: int, steps: int, at_ns: int) -> None:
+        self._clearing.fill(order, ticks, steps, at_ns, maker=True, cause=order.cause)
 
     def _would_take(self, order: Order) -> bool:
         return next(offers(order.market, order.side, order.limit_ticks), None) is not None

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from hfengine.messages import OrderKind, OrderState, OrderUpdate
-from hfengine.requests import TimeInForce
+from hfengine.requests import Slot, TimeInForce
 
 if TYPE_CHECKING:
     from hfengine.exchange.account import Account
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hfengine.exchange.positions import Position
 
 PriceSource = Literal["mark", "last"]
-Cause = Literal["order", "stop", "target", "liquidation"]
+Cause = Literal["order", "stop", "target", "liquidation", "adl"]
 
 OPEN_STATES: Final = frozenset({"new", "partially_filled", "untriggered", "triggered"})
 CONDITIONAL_KINDS: Final[tuple[OrderKind, ...]] = ("stop_market", "take_profit_market")
@@ -27,18 +27,29 @@ class Attachment(NamedTuple):
 
 
 class Order:
-    """An order: quantities in steps, prices in ticks (0 is no limit)."""
+    """An order: quantities in steps, prices in ticks (0 is no limit).
+
+    `attached` protection belongs to its position: of the whole size, or `partial`, of its own
+    quantity. `carried` is the protection an entry came with, `attachment` what is yet to attach.
+    """
 
     __slots__ = (
         "ahead_steps",
         "at_ns",
         "attached",
         "attachment",
+        "carried",
         "client_id",
         "close_position",
+        "cost_units",
+        "created_ns",
+        "expires_with_position",
+        "fee_units",
         "filled_steps",
         "kind",
         "limit_ticks",
+        "parent_id",
+        "partial",
         "position",
         "quantity_steps",
         "reason",
@@ -49,6 +60,7 @@ class Order:
         "trigger",
         "trigger_by",
         "trigger_ticks",
+        "triggered_ns",
         "venue_id",
     )
 
@@ -69,6 +81,9 @@ class Order:
         trigger_by: PriceSource = "mark",
         attachment: Attachment | None = None,
         attached: bool = False,
+        partial: bool = False,
+        parent_id: str = "",
+        expires_with_position: bool = False,
     ) -> None:
         self.position = position
         self.client_id = client_id
@@ -83,12 +98,18 @@ class Order:
         self.close_position = close_position
         self.trigger_by: PriceSource = trigger_by
         self.set_trigger(trigger_ticks)
-        self.attachment = attachment
+        self.attachment = self.carried = attachment
         self.attached = attached
+        self.partial = partial
+        self.parent_id = parent_id
+        self.expires_with_position = expires_with_position
         self.ahead_steps = 0
         self.state: OrderState = "untriggered" if kind in CONDITIONAL_KINDS else "new"
         self.reason = ""
-        self.at_ns = at_ns
+        self.at_ns = self.created_ns = at_ns
+        self.triggered_ns = 0
+        self.cost_units = 0
+        self.fee_units = 0
 
     @property
     def account(self) -> "Account":
@@ -99,6 +120,11 @@ class Order:
     def market(self) -> "Market":
         """Where it is."""
         return self.position.market
+
+    @property
+    def slot(self) -> Slot:
+        """Which position of the symbol it opens or closes."""
+        return self.position.slot
 
     @property
     def remaining_steps(self) -> int:
@@ -114,6 +140,11 @@ class Order:
     def is_conditional(self) -> bool:
         """Whether it waits, or waited, for a trigger."""
         return self.kind in CONDITIONAL_KINDS
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is conditional and not triggered yet (protection may be, and stay armed)."""
+        return self.client_id in self.position.conditionals
 
     @property
     def cause(self) -> Cause:

@@ -4,17 +4,23 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from hfengine.exchange.ledger import EXACT, half_even
+from hfengine.exchange.order_margin import RestingOrders
 
 if TYPE_CHECKING:
     from hfengine.exchange.account import Account
     from hfengine.exchange.market import Market
     from hfengine.exchange.orders import Order
+    from hfengine.requests import Slot
 
 MarginMode = Literal["isolated", "cross"]
 
 
 class Position:
-    """One-way position with its settings. `steps` is signed, `cost_units` the entry notional."""
+    """A position with its settings. `steps` is signed, `cost_units` the entry notional.
+
+    `realised_units` is PnL less fees and funding since the position was opened; it keeps its last
+    figure while flat. `realised_total_units` is the same since the beginning.
+    """
 
     __slots__ = (
         "account",
@@ -24,23 +30,33 @@ class Position:
         "margin_mode",
         "margin_units",
         "market",
+        "opened_ns",
+        "realised_total_units",
+        "realised_units",
         "resting",
+        "slot",
         "steps",
         "stop",
         "target",
     )
 
-    def __init__(self, account: "Account", market: "Market", leverage: int) -> None:
+    def __init__(
+        self, account: "Account", market: "Market", leverage: int, slot: "Slot" = "net"
+    ) -> None:
         self.account = account
         self.market = market
+        self.slot: Slot = slot
         self.leverage = leverage
         self.margin_mode: MarginMode = "cross"
         self.steps = 0
         self.cost_units = 0
         self.margin_units = 0
+        self.opened_ns = 0
+        self.realised_units = 0
+        self.realised_total_units = 0
         self.stop: Order | None = None
         self.target: Order | None = None
-        self.resting: dict[str, Order] = {}
+        self.resting = RestingOrders()
         self.conditionals: dict[str, Order] = {}
 
     @property
@@ -61,7 +77,7 @@ class Position:
     @property
     def mark_notional_units(self) -> int:
         """Notional at the mark price."""
-        return self.market.mark_notional_units(self.size_steps)
+        return self.market.mark_notional_units(abs(self.steps))
 
     @property
     def unrealised_units(self) -> int:
@@ -76,6 +92,20 @@ class Position:
         market = self.market
         cost_usdt = market.unit.usdt(self.cost_units)
         return cost_usdt / market.quantity_of(self.size_steps)
+
+    @property
+    def initial_units(self) -> int:
+        """Initial margin: notional at the mark price over leverage, rounded up."""
+        return -(-self.mark_notional_units // self.leverage)
+
+    @property
+    def bankruptcy(self) -> Decimal:
+        """The price that loses the margin apart (cross: entry notional / leverage), 0 when flat."""
+        if not self.steps:
+            return Decimal(0)
+        apart = self.margin_units if self.is_isolated else half_even(self.cost_units, self.leverage)
+        usdt = self.market.unit.usdt(self.cost_units - self.side * apart)
+        return max(usdt / self.market.quantity_of(self.size_steps), Decimal(0))
 
     @property
     def bankruptcy_ticks(self) -> int:
@@ -113,6 +143,25 @@ class Position:
             self._open(side, steps - closed, step_units)
         return held_side * (closed * step_units - released)
 
+    def book(
+        self, side_before: int, realised_units: int, fee_units: int, steps: int, at_ns: int
+    ) -> None:
+        """Count a fill of `steps` that was just applied into what the position realised.
+
+        The fee of a fill that turns the position round is split by quantity.
+        """
+        self.realised_total_units += realised_units - fee_units
+        if self.side == side_before or not self.steps:
+            self.realised_units += realised_units - fee_units
+            return
+        self.opened_ns = at_ns
+        self.realised_units = -half_even(fee_units * self.size_steps, steps)
+
+    def charge(self, units: int) -> None:
+        """Count a charge, funding for one, into what the position realised."""
+        self.realised_units -= units
+        self.realised_total_units -= units
+
     def set_leverage(self, leverage: int) -> None:
         """Change leverage; the margin apart of an isolated position follows it."""
         self.leverage = leverage
@@ -122,6 +171,14 @@ class Position:
     def protections(self) -> list["Order"]:
         """Return the protection attached to the position, stop first."""
         return [order for order in (self.stop, self.target) if order is not None]
+
+    def dependants(self) -> list["Order"]:
+        """Return the conditional orders beyond `protections` that end with the position."""
+        return [
+            order
+            for order in self.conditionals.values()
+            if order.partial or order.expires_with_position
+        ]
 
     def closing_conditional(self, kind: str) -> list["Order"]:
         """Return the active conditional orders of a kind that would reduce the position."""

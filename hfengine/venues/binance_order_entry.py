@@ -8,7 +8,7 @@ target leaves once a newer protected entry of the symbol was sent, whose positio
 then `on_protection` hears that it is missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Annotated, Final, Unpack
 
@@ -130,6 +130,9 @@ class BinanceOrderEntry(OrderEntry):
         }
         self._api_key = credentials.api_key
         self._replies = msgspec.json.Decoder(_Reply)
+        self.on_taken: Callable[[str], None] | None = None
+        """Hears the client ids of the awaited orders that the venue took."""
+        self._forgone: set[str] = set()
         self._expired: dict[int, Waiting] = {}
         """Entries with legs whose answer did not come in time, by request id, oldest first."""
 
@@ -173,7 +176,7 @@ class BinanceOrderEntry(OrderEntry):
 
     def _protect(self, request: OrderRequest, now_ms: int) -> None:
         self._symbols[request.symbol].protected_id = self._last_id
-        self._place_leg(_stop_of(request), now_ms)
+        self._place_leg(stop_of(request), now_ms)
 
     def _place_leg(self, leg: OrderRequest, now_ms: int) -> None:
         request_id = self._last_id = self._last_id + 1
@@ -188,6 +191,8 @@ class BinanceOrderEntry(OrderEntry):
     def _answered(self, waiting: Waiting, outcome: LegOutcome) -> None:
         """Send the take-profit of an entry that lives; cancel the stop of one that does not."""
         request = waiting.request
+        if isinstance(outcome, OrderUpdate) and self.on_taken is not None:
+            self.on_taken(request.client_id)
         if not (request.stop or request.target):
             return
         lives = _lives(outcome)
@@ -195,13 +200,28 @@ class BinanceOrderEntry(OrderEntry):
             return
         now_ms = self._clock.now_ns() // 1_000_000 + self.clock_offset_ms
         if lives and request.target:
-            self._place_leg(_target_of(request), now_ms)
+            self._place_leg(target_of(request), now_ms)
         elif not lives and request.stop:
-            stop = _stop_of(request)
+            stop = stop_of(request)
+            self._forgo(stop.client_id)
             request_id = self._last_id = self._last_id + 1
             orders = self._symbols[request.symbol].orders
             frame = orders.cancel_conditional(request_id, now_ms, stop.client_id)
             self._send_leg(request_id, frame, stop, cancels=True)
+
+    def _forgo(self, stop_id: str) -> None:
+        """Remember a stop under way that nothing needs any more."""
+        for waiting in self._waiting.values():
+            if waiting.answer is None and waiting.request.client_id == stop_id:
+                self._forgone.add(stop_id)
+
+    def _is_news(self, waiting: Waiting, outcome: LegOutcome) -> bool:
+        """Keep to itself that a stop was refused whose entry came to nothing."""
+        stop_id = waiting.request.client_id
+        if not waiting.cancels and stop_id in self._forgone:
+            self._forgone.discard(stop_id)
+            return not isinstance(outcome, VenueRejected)
+        return super()._is_news(waiting, outcome)
 
     # late answers
 
@@ -223,7 +243,7 @@ class BinanceOrderEntry(OrderEntry):
         newer = self._symbols[request.symbol].protected_id > request_id
         if newer and request.target and _lives(outcome):
             text = f"{request.client_id}: answered late, after a newer entry: no target was sent"
-            self._tell_leg(_target_of(request), VenueUnavailable(text))
+            self._tell_leg(target_of(request), VenueUnavailable(text))
             return
         self._answered(waiting, outcome)
 
@@ -300,11 +320,13 @@ def _check_protected(request: OrderRequest) -> None:
         raise VenueRejected(rejects.BAD_CLIENT_ID, text)
 
 
-def _stop_of(entry: OrderRequest) -> OrderRequest:
+def stop_of(entry: OrderRequest) -> OrderRequest:
+    """Return the order that is an entry's stop."""
     return _leg_of(entry, "stop_market", entry.stop, STOP_LEG)
 
 
-def _target_of(entry: OrderRequest) -> OrderRequest:
+def target_of(entry: OrderRequest) -> OrderRequest:
+    """Return the order that is an entry's take-profit."""
     return _leg_of(entry, "take_profit_market", entry.target, TARGET_LEG)
 
 
@@ -320,4 +342,5 @@ def _leg_of(entry: OrderRequest, kind: OrderKind, trigger: Decimal, suffix: str)
         trigger=trigger,
         trigger_by=entry.protect_by,
         close_position=True,
+        slot=entry.slot,
     )

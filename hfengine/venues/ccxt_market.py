@@ -46,6 +46,9 @@ class CcxtSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A book without news for so long is faulty; twice in a row the connections are closed."""
     backoff_first_s: float = 0.5
     backoff_max_s: float = 30.0
+    subscribe_every_s: float = 0.125
+    """Pause between two subscriptions. Exchanges cut a connection that sends faster than they
+    allow; the least generous here is Bitget with 10 messages a second, pings included."""
 
 
 class _Market(NamedTuple):
@@ -58,7 +61,7 @@ class _Market(NamedTuple):
 
 class _Errors(NamedTuple):
     network: tuple[type[Exception], ...]
-    checksum: type[Exception]
+    checksum: tuple[type[Exception], ...]
     any: type[Exception]
 
 
@@ -103,6 +106,7 @@ class CcxtMarket:
         self._updates = 0
         self._last_reason = ""
         self._silences: dict[str, int] = {}
+        self._next_turn_ns = 0
 
     def connect_market(self, market: Tell) -> None:
         """Start the loops: ticks and faults go to `market`."""
@@ -181,10 +185,14 @@ class CcxtMarket:
     async def _watch(self, name: str, watch: Watch, market: _Market) -> None:
         """Call one watch for ever; what it raises is told and answered with a pause."""
         failures = 0
+        subscribes = True
         while not self._stopping:
             try:
+                if subscribes:
+                    await self._turn()
                 await watch(market)
                 failures = 0
+                subscribes = False
                 continue
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -202,9 +210,11 @@ class CcxtMarket:
             except Exception as error:  # noqa: BLE001 - any bug of an exchange class
                 fault, detail = UNREADABLE, _sentence(error)
             failures += 1
+            subscribes = True
             self.reconnects += fault == DISCONNECTED
             self._fault(market.symbol, fault, f"{name}: {detail}")
-            if fault != GAP:
+            # the same gap may be told again at once, for as long as no new book has come
+            if fault != GAP or failures > 1:
                 await self._pause(failures)
 
     async def _book(self, market: _Market) -> None:
@@ -272,10 +282,11 @@ class CcxtMarket:
         self._tell_mark(market, await self.exchange.watch_ticker(market.unified))
 
     def _tell_mark(self, market: _Market, ticker: Mapping[str, Any]) -> None:
-        mark = ticker.get("markPrice")
-        if mark is None:
-            return
         own = ticker.get("info") or {}
+        # some exchange classes leave their own figures where they were (bitget)
+        mark = ticker.get("markPrice") or own.get("markPrice")
+        if not mark:
+            return
         funding = next((own[key] for key in FUNDING_KEYS if own.get(key)), 0.0)
         due_ms = next((own[key] for key in NEXT_FUNDING_KEYS if own.get(key)), 0)
         self._tell(
@@ -283,7 +294,7 @@ class CcxtMarket:
                 market.symbol,
                 self.host.clock.now_ns(),
                 _number(mark),
-                _number(ticker.get("indexPrice") or mark),
+                _number(ticker.get("indexPrice") or own.get("indexPrice") or mark),
                 _number(funding),
                 _time_ms(due_ms) * 1_000_000,
             )
@@ -306,8 +317,19 @@ class CcxtMarket:
         settings = self.settings
         doublings = min(failures - 1, DOUBLINGS_MAX)
         longest_s = min(settings.backoff_max_s, settings.backoff_first_s * 2**doublings)
+        await self._wait(longest_s * self._random.uniform(0.5, 1.0))
+
+    async def _turn(self) -> None:
+        """Wait until it is this caller's turn to subscribe."""
+        now_ns = self.host.clock.now_ns()
+        turn_ns = max(now_ns, self._next_turn_ns)
+        self._next_turn_ns = turn_ns + round(self.settings.subscribe_every_s * 1e9)
+        if turn_ns > now_ns:
+            await self._wait((turn_ns - now_ns) / 1e9)
+
+    async def _wait(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(longest_s * self._random.uniform(0.5, 1.0)):
+            async with asyncio.timeout(seconds):
                 await self._stop_asked.wait()
         except TimeoutError:
             return
@@ -345,7 +367,8 @@ def open_exchange(exchange_id: str, options: Mapping[str, Any] | None = None) ->
 def _errors() -> _Errors:
     errors = import_module("ccxt.base.errors")
     network = (errors.NetworkError, errors.ExchangeClosedByUser)
-    return _Errors(network, errors.ChecksumError, errors.BaseError)
+    # bitget's class unsubscribes from a book whose checksum is wrong, and says only that
+    return _Errors(network, (errors.ChecksumError, errors.UnsubscribeError), errors.BaseError)
 
 
 def _number(text: Any) -> float:

@@ -1,5 +1,6 @@
 """Market data alone: which feed serves an exchange, and the grid its frames are on."""
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from random import Random
@@ -7,11 +8,12 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from hfengine.errors import VenueUnavailable
+from hfengine.errors import ConfigError, VenueUnavailable
 from hfengine.runtime.hosts import ActorHost
 from hfengine.venues.port import Tell
 
 GRID_TIMEOUT_S: Final = 5.0
+PLAYED_AT: Final = re.compile(r"https?://[^\s/@]+/?")
 
 NATIVE: Final = ("binance", "bybit")
 """Exchanges with a native feed; all others go through ccxt.pro."""
@@ -78,6 +80,20 @@ def open_market(
     from hfengine.venues.ccxt_market import CcxtMarket, open_exchange  # noqa: PLC0415 - as above
 
     return CcxtMarket(open_exchange(exchange), symbols, host=host, random=random), "ticks"
+
+
+def played_at(live: str) -> tuple[str, str]:
+    """Return exchange and socket address of EXCHANGE[@http://HOST:PORT]; '' is its own address.
+
+    Raises ConfigError for an address that is none.
+    """
+    exchange, at, address = live.partition("@")
+    if not at:
+        return exchange, ""
+    if not PLAYED_AT.fullmatch(address):
+        problem = f"--feed live:{live}: an address is written like @http://127.0.0.1:8601"
+        raise ConfigError([problem])
+    return exchange, "ws" + address.removeprefix("http").rstrip("/")
 
 
 def rest_of(exchange: str, url: str) -> str:

@@ -6,10 +6,11 @@ not done); `VenueUnknown` (the answer was lost: query by client id before anythi
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from hfengine.errors import VenueUnavailable
 from hfengine.messages import (
     BalanceChanged,
     Fill,
@@ -23,6 +24,14 @@ Tell = Callable[[Message], None]
 Answer = Coroutine[Any, Any, OrderUpdate] | asyncio.Future[OrderUpdate]
 Ended = Callable[[str], None]
 """Called once, with the reason, when a stream is over for good."""
+
+
+class PartlyRead(VenueUnavailable):
+    """Some of several venues did not answer; `found` are the positions of those that did."""
+
+    def __init__(self, reason: str, found: Sequence[PositionChanged]) -> None:
+        super().__init__(reason)
+        self.found = found
 
 
 class Venue(Protocol):

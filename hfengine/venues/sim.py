@@ -5,52 +5,38 @@ later the engine. Requests, answers and account events each take their own seede
 acknowledgement and fill race as they do on a real venue.
 """
 
-from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Literal, TypeVar, cast
+from typing import Any
 
 import orjson
 
 from hfengine.clock import VirtualClock
-from hfengine.errors import VenueRejected, VenueUnavailable
+from hfengine.errors import VenueUnavailable
 from hfengine.exchange.core import Exchange
-from hfengine.exchange.latency import FifoDelay, Latency
 from hfengine.feeds.source import Damage, Feed, Recorded
 from hfengine.instruments import Instrument
 from hfengine.kernels.book import Book
 from hfengine.kernels.codec import DEPTH, MARK, QUOTE, SNAPSHOT, TRADE, BinanceCodec
 from hfengine.limits import PUMP_BATCH_FRAMES
-from hfengine.messages import (
-    BalanceChanged,
-    FeedFault,
-    Fill,
-    Frame,
-    Message,
-    OrderUpdate,
-    PositionChanged,
-)
-from hfengine.requests import LeverageSetting, OrderRequest
+from hfengine.messages import FeedFault, Frame, Message
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.seeds import Seed
 from hfengine.settings import Venue as VenueSettings
 from hfengine.venues.marks import DerivedMark
 from hfengine.venues.port import Ended, Tell
+from hfengine.venues.simulated_account import SimulatedAccount, unconnected
 from hfengine.venues.touch import TouchBook
 
-ACCOUNT = "main"
 SNAPSHOT_LEVELS = 1000
 DERIVED = "derived mark"
 MARK_SAMPLE_NS = 100_000_000
 FUNDING_PERIOD_NS = 8 * 3600 * 1_000_000_000
-WALLET_UNIT_USDT = Decimal("1e-8")
 ASSUMED_FUNDING_RATE = Decimal("0.0001")
 
-T = TypeVar("T")
 
-
-class SimVenue:
+class SimVenue(SimulatedAccount):
     """One account at the simulated exchange, fed by a recording or a synthetic market."""
 
     def __init__(
@@ -64,21 +50,16 @@ class SimVenue:
         loop: VirtualLoop,
         clock: VirtualClock,
     ) -> None:
-        self._exchange = exchange
+        super().__init__(exchange, settings, seed=seed, loop=loop, clock=clock)
         self._instruments = instruments
         self._loop = loop
         self._clock = clock
         self._recorded: Iterator[Recorded | Damage] = iter(feed.events())
         self._head: Recorded | Damage | None = next(self._recorded, None)
         self._travelling: deque[tuple[int, Message]] = deque()
-        self._account_events: deque[Message] = deque()
         self._feed_delay = self._delay(
             seed, "feed", settings.feed_latency_us, settings.feed_jitter_us
         )
-        order = (settings.order_latency_us, settings.order_jitter_us)
-        self._order_delay = self._delay(seed, "order", *order)
-        self._answer_delay = self._delay(seed, "answer", *order)
-        self._account_delay = self._delay(seed, "account", *order)
         self._codecs: dict[str, BinanceCodec] = {}
         self._books: dict[str, Book] = {}
         self._marks: dict[str, DerivedMark | None] = {}
@@ -90,29 +71,20 @@ class SimVenue:
             self._codecs[symbol] = codec
             self._marks[symbol] = DerivedMark()
             exchange.attach_book(symbol, TouchBook(codec, book))
-        wallet_usdt = Decimal(str(settings.wallet_usdt)).quantize(WALLET_UNIT_USDT)
-        exchange.open_account(ACCOUNT, wallet_usdt)
         self._ended: Ended = _never
-        self._market: Tell = _unconnected
-        self._account: Tell = _unconnected
+        self._market: Tell = unconnected
         self._running = False
         self.frames = 0
         self._derived_marks = 0
-
-    @staticmethod
-    def _delay(seed: Seed, name: str, base_us: int, jitter_us: int) -> FifoDelay:
-        return FifoDelay(Latency(seed.stream(f"latency/{name}"), base_us, jitter_us))
-
-    @property
-    def exchange(self) -> Exchange:
-        """The exchange itself, for the closing comparison of ledgers."""
-        return self._exchange
 
     @property
     def derived_marks(self) -> int:
         """Return how many frames the engine was given that no recording holds."""
         on_the_way = (m for _, m in self._travelling if isinstance(m, Frame))
         return self._derived_marks - sum(1 for m in on_the_way if m.origin == DERIVED)
+
+    def _at(self, due_ns: int, call: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_at_ns(due_ns, call, *arguments)
 
     # streams
 
@@ -237,40 +209,6 @@ class SimVenue:
         self._travelling.append((due_ns, Frame(symbol, due_ns, payload.encode(), DERIVED)))
         self._derived_marks += 1
 
-    def _send_account_events(self, at_ns: int) -> None:
-        for account, event in self._exchange.drain():
-            if account == ACCOUNT:
-                self._account_events.append(event)
-                due_ns = self._account_delay.due_ns(at_ns)
-                self._loop.call_at_ns(due_ns, self._deliver_account_event)
-
-    def _deliver_account_event(self) -> None:
-        # one timer an event; taken in order here because equal due times have no order of theirs
-        self._account(self._account_events.popleft())
-
-    # requests
-
-    async def _request(self, call: Callable[[int], T]) -> T:
-        loop = self._loop
-        answer: Future[object] = loop.create_future()
-        due_ns = self._order_delay.due_ns(self._clock.now_ns())
-        loop.call_at_ns(due_ns, self._arrive, call, answer)
-        outcome = await answer
-        if isinstance(outcome, VenueRejected):
-            raise outcome
-        return cast("T", outcome)
-
-    def _arrive(self, call: Callable[[int], object], answer: Future[object]) -> None:
-        at_ns = self._clock.now_ns()
-        outcome: object
-        try:
-            outcome = call(at_ns)
-        except VenueRejected as rejected:
-            outcome = rejected
-        self._send_account_events(at_ns)
-        due_ns = self._answer_delay.due_ns(at_ns)
-        self._loop.call_at_ns(due_ns, _settle, answer, outcome)
-
     async def snapshot(self, symbol: str) -> bytes:
         """Return the exchange's own book; VenueUnavailable while its recording has a gap."""
 
@@ -300,64 +238,6 @@ class SimVenue:
             msg = f"{symbol}: the feed itself is out of sync and holds no later snapshot"
             raise VenueUnavailable(msg)
         return payload
-
-    async def set_leverage(self, symbol: str, leverage: int) -> None:
-        """Set the leverage of a symbol; VenueRejected above the tier's maximum."""
-        await self._request(lambda at: self._exchange.set_leverage(ACCOUNT, symbol, leverage, at))
-
-    async def set_margin_mode(self, symbol: str, mode: Literal["isolated", "cross"]) -> None:
-        """Set the margin mode; "not modified" is a success."""
-        try:
-            await self._request(
-                lambda at: self._exchange.set_margin_mode(ACCOUNT, symbol, mode, at)
-            )
-        except VenueRejected as rejected:
-            if rejected.reason != "margin_mode_not_modified":
-                raise
-
-    async def leverage_of(self, symbol: str) -> LeverageSetting:
-        """Read back leverage and margin mode."""
-        return await self._request(lambda _: self._exchange.leverage(ACCOUNT, symbol))
-
-    async def place(self, request: OrderRequest) -> OrderUpdate:
-        """Send one order."""
-        return await self._request(lambda at: self._exchange.place(ACCOUNT, request, at))
-
-    async def order_by_id(self, symbol: str, client_id: str) -> OrderUpdate | None:
-        """Look an order up by client id."""
-        return await self._request(lambda _: self._exchange.order(ACCOUNT, symbol, client_id))
-
-    async def cancel_all(self, symbol: str) -> int:
-        """Cancel every order of a symbol, conditional ones included."""
-        return await self._request(lambda at: len(self._exchange.cancel_all(ACCOUNT, symbol, at)))
-
-    async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
-        """Amend the position's stop and target in place, triggered by mark price."""
-        return await self._request(
-            lambda at: self._exchange.set_protection(ACCOUNT, symbol, stop, target, "mark", at)
-        )
-
-    async def positions(self) -> list[PositionChanged]:
-        """Read the open positions."""
-        return await self._request(lambda _: self._exchange.positions(ACCOUNT))
-
-    async def balance(self) -> BalanceChanged:
-        """Read the account."""
-        return await self._request(lambda _: self._exchange.balance(ACCOUNT))
-
-    async def fills(self) -> list[Fill]:
-        """Read all fills of the account."""
-        return await self._request(lambda _: self._exchange.fills(ACCOUNT))
-
-
-def _settle(answer: Future[object], outcome: object) -> None:
-    if not answer.done():
-        answer.set_result(outcome)
-
-
-def _unconnected(message: Message) -> None:
-    msg = f"a venue event before connect(): {type(message).__name__}"
-    raise RuntimeError(msg)
 
 
 def _never(reason: str) -> None:

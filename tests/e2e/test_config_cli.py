@@ -85,7 +85,7 @@ def test_check_lists_all_problems_on_stderr_and_exits_2(run):
 def test_a_profile_that_does_not_exist_is_a_usage_error_without_a_traceback(run):
     result = run("show", "--profile", "nope")
     assert result.exit_code == 2
-    assert 'problem: --profile: there is no profile "nope"; there are base, paper' in result.stderr
+    assert 'problem: --profile: there is no profile "nope"; there are base, ' in result.stderr
     assert "Traceback" not in result.output
 
 

@@ -105,6 +105,16 @@ def test_a_leverage_changed_by_another_client_is_read_at_once(rig: Rig, ref: Any
     assert rig.one(LeverageProof).got == 5
 
 
+def test_a_proof_outlives_a_change_heard_before_it_whatever_the_venue_s_clock(
+    rig: Rig, ref: Any
+) -> None:
+    rig.tell(ref, LeverageChanged("BTCUSDT", T0_NS + 300_000_000, 50), Start(T0_NS))
+    rig.run(0.01)
+    changed, proofs = rig.one(LeverageChanged), rig.all(LeverageProof)
+    assert changed.at_ns == T0_NS
+    assert changed.at_ns <= min(proof.at_ns for proof in proofs if proof.symbol == "BTCUSDT")
+
+
 def test_a_bracket_is_announced_then_sent_with_its_protection(rig: Rig, ref: Any) -> None:
     rig.venue.answers.append(order(ENTRY_ID, "new", filled="0"))
     rig.tell(ref, bracket())
@@ -400,6 +410,9 @@ def test_a_flatten_that_cannot_read_is_not_flat(rig: Rig, ref: Any) -> None:
 
     rig.venue.positions = unreachable  # type: ignore[method-assign]
     rig.tell(ref, Flatten(T0_NS, "test"))
+    rig.run(20.0)
+    assert not rig.all(FlattenDone), "it may come back"
+    rig.run(20.0)
     done = rig.one(FlattenDone)
     assert (done.flat, done.detail) == (False, "down")
 

@@ -5,9 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hfengine.actors.guardian import Guardian
-from hfengine.messages import Close, CoverGap, MarkTick, MoveProtection
+from hfengine.messages import (
+    Close,
+    CoverGap,
+    MarkTick,
+    MoveProtection,
+    OrderEnded,
+    ProtectionRefused,
+)
 from hfengine.settings import Protection, Settings
 from tests.rig import T0_NS, Rig, balance, fill, position
 
@@ -175,3 +183,42 @@ def test_a_new_position_starts_from_its_own_entry(trailing: Rig) -> None:
 def test_without_an_activation_the_stop_stays(rig: Rig, ref: Any) -> None:
     rig.tell(ref, position(), mark(61000.0))
     assert not rig.all(MoveProtection)
+
+
+def refused(leg: Any = "stop") -> ProtectionRefused:
+    return ProtectionRefused("BTCUSDT", T0_NS, "e1s", leg, "would_trigger_immediately")
+
+
+def test_a_refused_stop_closes_the_position_at_once(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill("e"), position(covered="0"), refused())
+    assert (rig.one(Close).reason, rig.one(Close).quantity) == ("uncovered", Decimal("0.010"))
+
+
+def test_a_stop_refused_before_the_position_is_heard_closes_it_then(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, refused())
+    assert not rig.all(Close)
+    rig.tell(ref, position(covered="0"))
+    assert rig.one(Close).reason == "uncovered"
+
+
+def test_a_refused_target_closes_nothing(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(), refused("target"))
+    rig.run(2.0)
+    assert not rig.all(Close)
+
+
+def test_a_refused_stop_of_an_entry_without_fills_is_forgotten(rig: Rig, ref: Any) -> None:
+    ended = OrderEnded(1, "e1", "BTCUSDT", T0_NS, "cancelled", Decimal(0), "ioc_remainder")
+    rig.tell(ref, refused(), ended, position(covered="0"))
+    assert not rig.all(Close)
+
+
+def test_margin_of_one_venue_closes_nothing_at_another() -> None:
+    symbols = ("BTCUSDT@bybit", "BTCUSDT@binance")
+    rig = Rig(Settings(symbols=symbols))
+    ref = rig.start(Guardian)
+    low = replace(balance("1000", free="40"), venue="binance")
+    rig.tell(ref, position("BTCUSDT@bybit"), low)
+    assert not rig.all(Close)
+    rig.tell(ref, position("BTCUSDT@binance"), low)
+    assert rig.one(Close).symbol == "BTCUSDT@binance"

@@ -414,6 +414,16 @@ def test_an_old_proof_is_refused_by_its_age(rig: Rig) -> None:
     )
 
 
+@pytest.mark.parametrize("on_failure", ["block", "warn"])
+def test_sides_of_unlike_leverage_are_never_traded(on_failure: Any) -> None:
+    rig = Rig(Settings(leverage=Leverage(on_failure=on_failure)))
+    ref = ready(rig)
+    rig.tell(ref, proof(got=0, at_ns=T0_NS + 1))
+    refused = refusal_of(rig, ref, entry())
+    assert (refused.gate, refused.measured, refused.threshold) == ("leverage_proof", 0.0, 50.0)
+    rig.close()
+
+
 def test_a_proof_older_than_what_is_known_changes_nothing(rig: Rig) -> None:
     ref = ready(rig)
     rig.tell(ref, proof(got=20, at_ns=T0_NS + 2), proof(got=50, at_ns=T0_NS + 1))

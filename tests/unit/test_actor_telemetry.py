@@ -1,7 +1,7 @@
 """Telemetry: exact sums, counts by name, and notes a person can read."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from hfengine.messages import (
     Resume,
     SnapshotFailed,
 )
+from hfengine.settings import Leverage, Settings
 from tests.rig import T0_NS, Rig, balance, fill, position
 
 BRACKET = OpenBracket(
@@ -120,11 +121,40 @@ def test_a_proof_is_noted_when_it_says_something_new_and_always_counted(rig: Rig
     rig.tell(ref, proof, proof, lower)
     assert notes(rig, ref) == [
         "BTCUSDT leverage 50x isolated (read)",
-        "BTCUSDT leverage 20x isolated (read)",
+        "BTCUSDT leverage 20x isolated (read), wanted 50x isolated: no entries",
     ]
     seen = rig.report(ref)
     assert seen["counts"]["LeverageProof"] == 3
     assert seen["proofs"] == {"BTCUSDT": lower}
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "meaning"), [("block", "no entries"), ("warn", "TRADED AT THAT")]
+)
+def test_a_leverage_that_is_not_as_wanted_is_told_until_it_is(
+    on_failure: Literal["block", "warn"], meaning: str
+) -> None:
+    rig = Rig(Settings(leverage=Leverage(on_failure=on_failure)))
+    ref = rig.start(Telemetry)
+    proof = LeverageProof("BTCUSDT", T0_NS, 50, 50, "isolated", "read")
+    rig.tell(ref, replace(proof, symbol="ETHUSDT", got=25), replace(proof, margin_mode="cross"))
+    assert rig.report(ref)["leverage_mismatches"] == {
+        "BTCUSDT": f"50x cross, wanted 50x isolated: {meaning}",
+        "ETHUSDT": f"25x isolated, wanted 50x isolated: {meaning}",
+    }
+    rig.tell(ref, proof)
+    assert set(rig.report(ref)["leverage_mismatches"]) == {"ETHUSDT"}
+    rig.tell(ref, replace(proof, symbol="SOLUSDT", got=0))
+    unlike = "not the same long and short, isolated, wanted 50x isolated: no entries"
+    assert rig.report(ref)["leverage_mismatches"]["SOLUSDT"] == unlike
+    assert notes(rig, ref) == [
+        f"ETHUSDT leverage 25x isolated (read), wanted 50x isolated: {meaning}",
+        f"BTCUSDT leverage 50x cross (read), wanted 50x isolated: {meaning}",
+        "BTCUSDT leverage 50x isolated (read)",
+        "SOLUSDT leverage not the same long and short, isolated (read), "
+        "wanted 50x isolated: no entries",
+    ]
+    rig.close()
 
 
 def test_a_book_going_out_of_sync_cannot_be_overlooked(rig: Rig, ref: Any) -> None:

@@ -122,6 +122,38 @@ def test_a_refused_entry_takes_its_stop_back(desk):
     assert methods(desk)[2:] == ["algoOrder.cancel"]
 
 
+@pytest.mark.parametrize("entry_is_refused", [True, False])
+def test_a_refused_stop_is_no_news_once_its_entry_came_to_nothing(desk, entry_is_refused):
+    desk.entry.place(entry_request())
+    if entry_is_refused:
+        refuse(desk, 0, -2019)
+    else:
+        answer_order(desk, 0, "FILLED", "0.007")
+    refuse(desk, 1, -2021)
+    assert len(desk.legs) == (0 if entry_is_refused else 1)
+    # the next entry's stop is news again
+    desk.entry.place(entry_request())
+    refuse(desk, 4, -2021)
+    assert len(desk.legs) == (1 if entry_is_refused else 2)
+
+
+def test_a_stop_nobody_needs_whose_fate_is_open_is_still_told(desk):
+    desk.entry.place(entry_request())
+    refuse(desk, 0, -2019)
+    refuse(desk, 1, -1007)
+    assert [type(outcome) for _, outcome in desk.legs] == [VenueUnknown]
+
+
+def test_the_ids_of_taken_orders_are_told(desk):
+    taken = []
+    desk.entry.on_taken = taken.append
+    desk.entry.place(entry_request())
+    desk.entry.place(entry_request(client_id="hf-2", stop=Decimal(0), target=Decimal(0)))
+    answer_order(desk, 2, "FILLED", "0.007")
+    refuse(desk, 0, -2019)
+    assert taken == ["hf-2"]
+
+
 @pytest.mark.parametrize("code", [-1007, -1006, -1001, -4116, -1099])
 def test_an_entry_whose_fate_is_open_keeps_its_stop(desk, code):
     answer = desk.entry.place(entry_request())

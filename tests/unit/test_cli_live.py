@@ -11,6 +11,7 @@ import pytest
 import typer
 from rich.console import Console
 
+from hfengine.cli import around
 from hfengine.cli import run as run_command
 from hfengine.cli.durations import parse_duration_s, parse_speed
 from hfengine.cli.live import LiveView, PlainLines
@@ -198,7 +199,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def recorded(_profile: Any, feed: Any, *, speed: float | None) -> dict[str, Any]:
         return {"feed": feed, "speed": speed}
 
-    monkeypatch.setattr(run_command, "paper", recorded)
+    monkeypatch.setattr(around, "paper", recorded)
 
     def go(**options: Any) -> dict[str, Any]:
         with pytest.raises(typer.Exit) as ended:

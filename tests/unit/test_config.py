@@ -43,7 +43,10 @@ def only_problem(name: str = "x", **environment: str) -> str:
 @pytest.mark.parametrize("name", sorted(path.stem for path in REPOSITORY.glob("configs/*.toml")))
 def test_every_shipped_profile_can_be_run(name, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    assert load(name, environment={}).settings.mode == "paper"
+    settings = load(name, environment={}).settings
+    venue = settings.venue
+    assert (settings.mode == "paper") == (venue.names == ("sim",))
+    assert (settings.mode == "live") == (name == "live-example")
 
 
 def test_the_package_carries_its_profiles(tmp_path, monkeypatch):
@@ -149,6 +152,12 @@ def test_the_hash_is_of_what_a_run_does_not_of_where(profiles):
     profiles("y", '[journal]\ndirectory = "elsewhere"\n')
     profiles("z", "[risk]\nspread_max_bps = 5.5\n")
     x, y, z = (load(name, environment={}).config_hash for name in "xyz")
+    local = {"mode": "local", "venue.name": "bybit", "venue.catalogue": "bybit"}
+    first, second = (
+        load("x", environment={}, overrides=local | {"venue.url": url}).config_hash
+        for url in ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    )
+    assert first == second != x
     assert x == y == config_hash(Settings())
     assert x != z
     assert len(bytes.fromhex(x)) == 32
@@ -205,7 +214,10 @@ def test_a_section_that_is_no_table_and_a_key_in_the_wrong_section(profiles):
 def test_a_missing_profile_names_those_there_are(profiles):
     profiles("mine", "")
     problem = only_problem("nine")
-    assert problem.startswith('--profile: there is no profile "nine"; there are base, mine, paper')
+    start, _, names = problem.partition("; there are ")
+    assert start == '--profile: there is no profile "nine"'
+    assert names.split(", ") == profile_names()
+    assert {"base", "mine", "paper", "bybit-local"} <= set(names.split(", "))
 
 
 def test_a_missing_parent_is_named_with_its_line_beside_other_problems(profiles):
@@ -323,7 +335,9 @@ def test_what_is_allowed_is_said_for_every_kind_of_setting():
     assert allowed("symbols") == "a list of symbols"
     assert allowed("journal.directory") == "a text, not empty"
     assert allowed("leverage.overrides.BTCUSDT") == "a whole number, 1 to 125"
-    assert allowed("venue.name") == 'one of "sim"'
+    assert allowed("mode") == 'one of "paper", "local", "testnet", "demo", "live"'
+    assert allowed("venue.also") == "a list of names"
+    assert allowed("venue.url") == "a text"
     assert near("nothing.like_it_at_all_qqq") is None
 
 

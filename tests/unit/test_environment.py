@@ -160,15 +160,23 @@ def test_the_process_environment_comes_after_dotenv(tmp_path):
 
 def test_no_text_of_an_unknown_variable_or_a_bad_line_is_ever_shown(tmp_path):
     path = tmp_path / ".env"
-    path.write_text("BYBIT_API_SECRET=hunter2\nhunter2 without equals\nHFENGINE_NO=hunter2\n")
+    path.write_text("BYBIT_API_SECRT=hunter2\nhunter2 without equals\nHFENGINE_NO=hunter2\n")
     surroundings = read({"HFENGINE_API_KEY": "hunter2", "BINANCE_SECRET": "hunter2"}, path)
     said = "\n".join(surroundings.warnings + surroundings.problems)
     assert "hunter2" not in said
-    assert f"{path}:1 BYBIT_API_SECRET is not used" in said
+    assert f"{path}:1 BYBIT_API_SECRT is not used" in said
     assert f"{path}:2: not of the form NAME=text" in said
     assert f"{path}:3 HFENGINE_NO is not used" in said
     assert "environment HFENGINE_API_KEY is not used" in said
     assert "BINANCE_SECRET" not in said
+
+
+def test_credentials_beside_the_settings_are_neither_settings_nor_strangers(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("BYBIT_DEMO_API_KEY=hunter2\nBITGET_API_PASSPHRASE=hunter2\nLEVERAGE=3\n")
+    surroundings = read({"BYBIT_API_SECRET": "hunter2"}, path)
+    assert surroundings.warnings == surroundings.problems == []
+    assert [list(layer) for layer in surroundings.layers] == [["leverage.wanted"], []]
 
 
 def test_an_unreadable_dotenv_is_a_problem(tmp_path):

@@ -103,6 +103,7 @@ def test_every_refusal_of_an_order_is_covered_here() -> None:
         rejects.DUPLICATE_CLIENT_ID,
         rejects.NO_MARK_PRICE,
         rejects.TOO_MANY_CONDITIONAL,
+        rejects.TOO_MANY_ORDERS,
         rejects.NO_POSITION,
         rejects.LEVERAGE_ABOVE_MAXIMUM,
         rejects.LEVERAGE_BELOW_ONE,
@@ -110,6 +111,13 @@ def test_every_refusal_of_an_order_is_covered_here() -> None:
         rejects.BAD_MARGIN_MODE,
         rejects.MARGIN_MODE_LOCKED,
         rejects.MARGIN_MODE_NOT_MODIFIED,
+        rejects.NOTHING_TO_CHANGE,
+        rejects.BAD_POSITION_MODE,
+        rejects.POSITION_MODE_LOCKED,
+        rejects.POSITION_MODE_NOT_MODIFIED,
+        rejects.POSITION_SLOT_MISMATCH,
+        rejects.REDUCE_ONLY_REGIME,
+        rejects.MARKET_CLOSED,
     }
     endings = {
         rejects.POST_ONLY_WOULD_TAKE,
@@ -122,6 +130,7 @@ def test_every_refusal_of_an_order_is_covered_here() -> None:
         rejects.SIBLING_EXECUTED,
         rejects.REPLACED,
         rejects.LIQUIDATION,
+        rejects.ADL,
     }
     names = {getattr(rejects, name) for name in dir(rejects) if name.isupper()}
     assert names == set(CASES) | elsewhere | endings

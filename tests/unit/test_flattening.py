@@ -1,6 +1,7 @@
 """Flatten: two readings of zero in a row, every position closed, no fault of the venue fatal."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 LOST: list[PositionChanged] = [position("LOST")]
 
 
-def go(venue: ScriptedVenue) -> tuple[bool, int, str]:
+def go(venue: ScriptedVenue, known: Sequence[PositionChanged] = ()) -> tuple[bool, int, str]:
     made: list[int] = []
 
     def closing(held: PositionChanged) -> OrderRequest:
@@ -28,7 +29,7 @@ def go(venue: ScriptedVenue) -> tuple[bool, int, str]:
         PAUSES.append(seconds)
 
     PAUSES.clear()
-    return asyncio.run(flatten(venue, SYMBOLS, closing, pause))
+    return asyncio.run(flatten(venue, SYMBOLS, closing, pause, known))
 
 
 def held(*readings: list[PositionChanged], answers: Any = ()) -> ScriptedVenue:
@@ -133,3 +134,33 @@ def test_a_thin_book_is_waited_for_but_a_good_one_is_not() -> None:
     venue = held(*[[position()]] * 3, [], [], answers=[VenueRejected("no_liquidity")] * 3)
     assert go(venue) == (True, 5, "")
     assert PAUSES == [FLATTEN_PAUSE_S] * 2
+
+
+def test_what_is_known_to_be_open_is_closed_before_anything_is_cancelled() -> None:
+    venue = held([], [], answers=[order("x1")])
+    order_of_calls: list[str] = []
+    place, cancel = venue.place, venue.cancel_all
+
+    async def placed(request: OrderRequest) -> Any:
+        order_of_calls.append("close")
+        return await place(request)
+
+    async def cancelled(symbol: str) -> int:
+        order_of_calls.append("cancel")
+        return await cancel(symbol)
+
+    venue.place, venue.cancel_all = placed, cancelled  # type: ignore[method-assign]
+    assert go(venue, known=[position()])[0]
+    assert order_of_calls[:2] == ["close", "cancel"]
+    assert order_of_calls.count("close") == 1
+
+
+def test_a_venue_that_is_away_is_given_time_to_come_back() -> None:
+    venue = ScriptedVenue()
+
+    async def unreachable() -> list[PositionChanged]:
+        raise VenueUnavailable("down")
+
+    venue.positions = unreachable  # type: ignore[method-assign]
+    assert not go(venue)[0]
+    assert PAUSES == [FLATTEN_PAUSE_S] * (FLATTEN_ROUNDS_MAX - 1)

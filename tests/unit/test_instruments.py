@@ -8,7 +8,7 @@ import pytest
 from hfengine.instruments import Instrument, RiskTier, load_catalogue
 from hfengine.kernels.liquidation import RiskTiers
 
-VENUES = ("binance", "bybit")
+VENUES = ("binance", "bybit", "bitget")
 ALL = [instrument for venue in VENUES for instrument in load_catalogue(venue).instruments]
 
 

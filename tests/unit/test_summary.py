@@ -31,6 +31,7 @@ RUN = Summary(
     fee_warnings={"fee_edge": 2, "break_even_win_rate": 1},
     leverage_proofs=4,
     leverage={"ETHUSDT": 50, "BTCUSDT": 20},
+    leverage_mismatches={"BTCUSDT": "20x isolated, wanted 50x isolated: no entries"},
     brackets=2,
     fills=5,
     orders_rejected=0,
@@ -45,6 +46,7 @@ RUN = Summary(
     actor_deaths=0,
     rehearsals=0,
     rehearsal_fault="",
+    venues={},
     journal=JournalSummary("journals/abc", "5a4c", 1_000),
     latency_ns={"risk": {"p50": 1_000, "p99": 2_000, "p999": 3_000}},
 )
@@ -63,6 +65,7 @@ def test_the_lines_say_what_the_fields_say() -> None:
     assert told["book checks"] == "10 matched, 1 mismatched"
     assert told["feed faults"] == "5"
     assert told["leverage"] == "BTCUSDT 20x, ETHUSDT 50x, proved 4 times"
+    assert told["LEVERAGE DIFFERS"] == "BTCUSDT 20x isolated, wanted 50x isolated: no entries"
     assert told["signals"] == "6: 2 brackets, refused: confidence 3, spread_bps 1"
     assert told["rebalancer"] == "drift_flip 2, hold 1"
     assert told["uncovered"] == "1.250 ms at worst"

@@ -20,6 +20,9 @@ FROM_ELSEWHERE = {
         messages.MarkTick,
     },
     "execution": {
+        messages.ProtectionRefused,
+        messages.Halt,
+        messages.Resume,
         messages.OrderUpdate,
         messages.Fill,
         messages.PositionChanged,

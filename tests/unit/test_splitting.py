@@ -1,0 +1,156 @@
+"""Orders above the market maximum: parts that add up, and one order heard of them."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from hfengine.errors import VenueRejected, VenueUnknown
+from hfengine.instruments import load_catalogue
+from hfengine.messages import Fill, OrderUpdate
+from hfengine.requests import OrderRequest
+from hfengine.venues.splitting import MISSES_MAX, Splitter, split_quantity
+
+BTC = replace(
+    load_catalogue("binance").find("BTCUSDT"),
+    quantity_step=Decimal("0.001"),
+    market_quantity_max=Decimal(120),
+    quantity_max=Decimal(1000),
+)
+
+
+def closing(quantity: str = "300", **changes: object) -> OrderRequest:
+    asked = OrderRequest("hf-a-000007x0", "BTCUSDT", -1, "market", Decimal(quantity))
+    return replace(asked, reduce_only=True, **changes)
+
+
+def update(client_id: str, quantity: Decimal, filled: str, state: str) -> OrderUpdate:
+    nothing = Decimal(0)
+    return OrderUpdate(
+        client_id, f"v{client_id}", "BTCUSDT", 7, "market", -1, quantity, Decimal(filled),
+        nothing, nothing, True, state,
+    )  # fmt: skip
+
+
+@given(st.integers(1, 10**7))
+def test_parts_add_up_and_none_is_too_large(steps):
+    quantity = BTC.quantity_of(steps)
+    parts = split_quantity(quantity, BTC)
+    assert sum(parts) == quantity
+    assert max(parts) <= 120
+    assert max(parts) - min(parts) <= BTC.quantity_step
+    assert len(parts) == -(-steps // 120_000)
+
+
+def test_the_smaller_of_both_maxima_counts():
+    tight = replace(BTC, quantity_max=Decimal(50))
+    assert split_quantity(Decimal(100), tight) == [Decimal(50), Decimal(50)]
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", "0.0005", "12001"])
+def test_what_cannot_be_split_is_refused(quantity):
+    with pytest.raises(ValueError, match="BTCUSDT"):
+        split_quantity(Decimal(quantity), BTC)
+
+
+def test_only_large_reducing_market_orders_are_split():
+    splitter = Splitter({"BTCUSDT": BTC})
+    assert splitter.must_split(closing("120.001"))
+    assert not splitter.must_split(closing("120"))
+    assert not splitter.must_split(closing(kind="limit"))
+    assert not splitter.must_split(replace(closing(), reduce_only=False))
+    assert not splitter.must_split(closing(symbol="ETHUSDT"))
+
+
+def place(splitter, request, outcomes):
+    sent = []
+
+    async def send(part):
+        sent.append(part)
+        outcome = outcomes[len(sent) - 1]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return update(part.client_id, part.quantity, *outcome)
+
+    return asyncio.run(splitter.place(request, send)), sent
+
+
+def test_three_parts_are_one_filled_order():
+    splitter = Splitter({"BTCUSDT": BTC})
+    whole, sent = place(splitter, closing(), [("100", "filled")] * 3)
+    assert [part.client_id for part in sent] == [f"hf-a-000007x0{n}" for n in (1, 2, 3)]
+    assert all(part.reduce_only and part.kind == "market" for part in sent)
+    assert (whole.client_id, whole.quantity, whole.filled) == ("hf-a-000007x0", 300, 300)
+    assert whole.state == "filled"
+
+
+def test_the_whole_ends_with_its_last_part():
+    splitter = Splitter({"BTCUSDT": BTC})
+    whole, _ = place(splitter, closing(), [("100", "filled"), ("0", "new"), ("0", "new")])
+    assert (whole.state, whole.filled) == ("partially_filled", 100)
+    second = splitter.order(update("hf-a-000007x02", Decimal(100), "100", "filled"))
+    assert second.state == "partially_filled"
+    last = splitter.order(update("hf-a-000007x03", Decimal(100), "40", "cancelled"))
+    assert (last.state, last.filled, last.quantity) == ("cancelled", 240, 300)
+    # an end is never taken back
+    again = splitter.order(update("hf-a-000007x03", Decimal(100), "0", "new"))
+    assert (again.state, again.filled) == ("cancelled", 240)
+
+
+def test_a_part_the_venue_refuses_counts_as_ended():
+    splitter = Splitter({"BTCUSDT": BTC})
+    refused = VenueRejected("reduce_only_rejected", "flat")
+    whole, _ = place(splitter, closing(), [("100", "filled"), ("100", "filled"), refused])
+    assert (whole.state, whole.filled) == ("cancelled", 200)
+    assert "reduce_only_rejected" in whole.reason
+
+
+def test_all_refused_is_a_refusal_and_one_lost_leaves_it_open():
+    splitter = Splitter({"BTCUSDT": BTC})
+    refused = VenueRejected("reduce_only_rejected")
+    with pytest.raises(VenueRejected, match="reduce_only"):
+        place(splitter, closing(), [refused] * 3)
+    with pytest.raises(VenueUnknown, match="lost"):
+        place(splitter, closing(), [("100", "filled"), VenueUnknown("lost"), refused])
+
+
+def test_looking_up_asks_for_every_part():
+    splitter = Splitter({"BTCUSDT": BTC})
+    with pytest.raises(VenueUnknown):
+        place(splitter, closing(), [VenueUnknown("lost")] * 3)
+    known = {"hf-a-000007x01": "100", "hf-a-000007x03": "100"}
+
+    async def look(symbol, client_id):
+        assert symbol == "BTCUSDT"
+        filled = known.get(client_id)
+        return update(client_id, Decimal(100), filled, "filled") if filled else None
+
+    split = splitter.find("hf-a-000007x0")
+    for _ in range(MISSES_MAX - 1):
+        assert asyncio.run(splitter.look_up(split, look)).state == "partially_filled"
+    ended = asyncio.run(splitter.look_up(split, look))
+    assert (ended.state, ended.filled) == ("cancelled", 200)
+
+
+def test_nothing_known_of_any_part_is_none():
+    splitter = Splitter({"BTCUSDT": BTC})
+    with pytest.raises(VenueUnknown):
+        place(splitter, closing(), [VenueUnknown("lost")] * 3)
+
+    async def look(_symbol, _client_id):
+        return None
+
+    assert asyncio.run(splitter.look_up(splitter.find("hf-a-000007x0"), look)) is None
+
+
+def test_fills_of_parts_are_fills_of_the_whole():
+    splitter = Splitter({"BTCUSDT": BTC})
+    place(splitter, closing(), [("100", "filled")] * 3)
+    none = Decimal(0)
+    fill = Fill("1", "hf-a-000007x02", "BTCUSDT", 1, -1, none, none, none, none, False, "order")
+    assert splitter.fill(fill).client_id == "hf-a-000007x0"
+    other = replace(fill, client_id="hf-a-000008x0")
+    assert splitter.fill(other) is other
