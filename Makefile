@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PROFILE ?= paper
+DIALECT ?= bybit
+PORT ?= 9100
 ARGS ?=
 SECONDS ?= 60
 VENV := .venv
@@ -10,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 KERNELS := $(wildcard ext/*.pyx ext/*.h hfengine/kernels/*.pxd)
 
-.PHONY: help setup run test check format bench fuzz clean
+.PHONY: help setup run venue test check format bench fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,9 @@ setup: $(VENV)/.native ## make .venv, install packages, build the native kernels
 run: setup ## run a profile: make run [PROFILE=paper] [ARGS="--duration 30s"]
 	@$(BIN)/hfengine run --profile $(PROFILE) $(ARGS)
 
+venue: setup ## serve a local exchange: make venue [DIALECT=bybit] [PORT=9100] [ARGS="--state v.db"]
+	@$(BIN)/hfengine venue --dialect $(DIALECT) --port $(PORT) $(ARGS)
+
 test: setup ## run the whole test suite
 	@$(BIN)/python -m pytest -q $(ARGS)
 
@@ -52,6 +57,7 @@ format: setup ## format the code and sort imports
 bench: setup ## time the kernels, the hot path and the peers side by side
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-sort=name --benchmark-columns=min,median,iqr,ops
 	@$(BIN)/hfengine bench --peers
+	@$(BIN)/hfengine bench --venue
 
 fuzz: setup ## search for frames that codec and reference read differently: make fuzz [SECONDS=60]
 	@$(PIP) atheris
