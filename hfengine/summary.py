@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+
+
+UNSHOWN: Final = frozenset({"budgets", "feed", "newest_notes"})
+"""What of a venue's health is too long for a line."""
 
 
 def plain(money: Decimal) -> Decimal:
@@ -126,4 +130,15 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 def _shown(health: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {measured}" for name, measured in health.items())
+    """Return what of a venue's health a person looks for first; the JSON has all of it."""
+    parts = []
+    for name, measured in health.items():
+        if name in UNSHOWN or measured in ("", {}, []):
+            continue
+        shown = measured
+        if isinstance(measured, Mapping):
+            shown = "(" + ", ".join(f"{key} {one}" for key, one in measured.items()) + ")"
+        elif isinstance(measured, list | tuple):
+            shown = "; ".join(map(str, measured))
+        parts.append(f"{name.replace('_', ' ')} {shown}")
+    return ", ".join(parts)

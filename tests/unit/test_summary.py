@@ -109,3 +109,20 @@ def test_json_is_one_line_with_money_as_numbers() -> None:
 def test_plain_keeps_the_sum_and_drops_the_dress(money: str, text: str) -> None:
     assert str(plain(Decimal(money))) == text
     assert plain(Decimal(money)) == Decimal(money)
+
+
+def test_a_venues_line_holds_what_a_person_looks_for() -> None:
+    health = {
+        "clock_offset_ms": -1,
+        "budgets": {"order/1s": "8/10"},
+        "orders": {"rest": 4, "websocket": 0},
+        "last_break": "",
+        "rejected": {},
+        "warnings": ["set time above 2 s", "one more"],
+        "feed": [{"name": "bybit"}],
+    }
+    (line,) = (
+        row for row in replace(RUN, venues={"bybit": health}).lines() if "venue bybit" in row
+    )
+    told = "clock offset ms -1, orders (rest 4, websocket 0), warnings set time above 2 s; one more"
+    assert line.split(maxsplit=2)[2] == told
