@@ -26,6 +26,7 @@ from hfengine.messages import (
 from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
+from hfengine.venues.absence import LOOK_S, Absence
 from hfengine.venues.call_errors import CLOCK_SKEW, RATE_LIMIT
 from hfengine.venues.ccxt_client import PACED, Paced
 from hfengine.venues.clock_offset import REFRESH_S
@@ -42,6 +43,7 @@ from hfengine.venues.order_entry import (
 from hfengine.venues.port import Answer, Ended, Tell
 from hfengine.venues.quirks import MarginMode, Place, Quirks
 from hfengine.venues.reconciling import Reconciler
+from hfengine.venues.understanding import acted, understood
 from hfengine.venues.venue_desk import RECONCILE_SOON_S, VenueDesk
 
 RECONCILE_S: Final = 60.0
@@ -157,8 +159,8 @@ class LiveVenue:
         """Read every linear USDT perpetual the venue lists."""
         return await self._quirks.read_instruments(None)
 
-    def connect(self, market: Tell, account: Tell, _ended: Ended) -> None:
-        """Start the streams; a live stream ends only by `stop`."""
+    def connect(self, market: Tell, account: Tell, ended: Ended) -> None:
+        """Start the streams; they end only by `stop`, or when a local venue is gone."""
         desk = self._desk
         self._connected = True
         desk.connect(account)
@@ -174,6 +176,9 @@ class LiveVenue:
         )
         if not self._quirks.pushes_leverage:
             desk.timers.every(round(SWEEP_S * 1e9), self._sweep)
+        if self._place.http:
+            absence = Absence(self._quirks.time_ms, self._clock, ended)
+            desk.timers.every(round(LOOK_S * 1e9), lambda: desk.run(absence.look(), "absence"))
 
     def stop(self) -> None:
         """End the streams; requests are still answered. Safe to call twice."""
@@ -257,7 +262,7 @@ class LiveVenue:
         paced = Paced()
         token = PACED.set(paced)
         try:
-            await self._quirks.set_leverage(symbol, leverage)
+            await acted(self._quirks.set_leverage(symbol, leverage), symbol)
             agreed = True
         finally:
             PACED.reset(token)
@@ -267,11 +272,11 @@ class LiveVenue:
 
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         """Ask for a margin mode; "not modified" is a success."""
-        await self._quirks.set_margin_mode(symbol, mode)
+        await acted(self._quirks.set_margin_mode(symbol, mode), symbol)
 
     async def leverage_of(self, symbol: str) -> LeverageSetting:
         """Read a symbol's leverage and margin mode."""
-        setting = await self._quirks.leverage_of(symbol)
+        setting = await understood(self._quirks.leverage_of(symbol), symbol)
         self._leverage[symbol] = setting.leverage
         self.leverage_stats.read(symbol, setting.leverage)
         return setting
@@ -295,7 +300,7 @@ class LiveVenue:
     async def _sweep_one(self, symbol: str) -> None:
         before = self._leverage[symbol]
         try:
-            setting = await self._quirks.leverage_of(symbol)
+            setting = await understood(self._quirks.leverage_of(symbol), symbol)
         except (VenueRejected, VenueUnavailable) as error:
             self._desk.note("leverage_sweep", f"{symbol}: {error}")
             return
@@ -329,7 +334,7 @@ class LiveVenue:
 
     async def _by_rest(self, request: OrderRequest) -> OrderUpdate:
         self._rest_orders += 1
-        acknowledged = await self._quirks.place(request)
+        acknowledged = await acted(self._quirks.place(request), request.client_id)
         self._desk.view.placed(acknowledged)
         return acknowledged
 
@@ -417,30 +422,31 @@ class LiveVenue:
         """Look an order up by its client id; None when the venue does not know it."""
         whole = self._desk.splitter.find(client_id)
         if whole is not None:
-            return await self._desk.splitter.look_up(whole, self._quirks.order_by_id)
-        return await self._quirks.order_by_id(symbol, client_id)
+            found = self._desk.splitter.look_up(whole, self._quirks.order_by_id)
+            return await understood(found, client_id)
+        return await understood(self._quirks.order_by_id(symbol, client_id), client_id)
 
     async def cancel_all(self, symbol: str) -> int:
         """Cancel every open and conditional order of a symbol; return how many."""
-        return await self._quirks.cancel_all(symbol)
+        return await acted(self._quirks.cancel_all(symbol), symbol)
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend stop and target of a position, never leaving it uncovered."""
-        return await self._quirks.protect(symbol, stop, target)
+        return await acted(self._quirks.protect(symbol, stop, target), symbol)
 
     # the account
 
     async def positions(self) -> list[PositionChanged]:
         """Read the positions that are not flat."""
-        return await self._quirks.positions()
+        return await understood(self._quirks.positions(), "positions")
 
     async def balance(self) -> BalanceChanged:
         """Read the account."""
-        return await self._quirks.balance()
+        return await understood(self._quirks.balance(), "balance")
 
     async def fills(self) -> list[Fill]:
         """Read the fills since `prepare`; those the stream had not told are told now."""
-        await self._reconciler.read_fills()
+        await understood(self._reconciler.read_fills(), "fills")
         splitter = self._desk.splitter
         return [splitter.fill(fill) for fill in self._desk.view.fills.values()]
 
