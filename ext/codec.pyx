@@ -406,7 +406,7 @@ cdef class BinanceCodec:
         cdef Top top = self.newest()
         if levels < 1:
             raise ValueError(f"levels must be at least 1, got {levels}")
-        if not self.synced:
+        if not self.synced or top.bid_ticks <= 0 or top.ask_ticks <= 0:
             return None
         return tick_of(self.book, &top, self.event_ms, levels)
 

@@ -14,6 +14,7 @@ from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import Wiring
 from hfengine.clock import mono_ns
 from hfengine.config import Profile
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.journal import Journal, JournalLimits
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
@@ -154,7 +155,9 @@ class Engine:
             reason = await self._ending
             wall_s = (mono_ns() - started_ns) / 1e9
             done = await self._drain(reason)
-            after = await self._settle()
+            after, unread = await self._settle()
+            if after is None:
+                reason, after = f"{reason}; the account was not read at the end: {unread}", before
             summary = await self._summarise(reason, done, before, after, wall_s)
         except Exception:
             # fail closed: whatever broke, no position stays open behind it
@@ -360,15 +363,21 @@ class Engine:
         )
         return FlattenDone(self._clock.now_ns(), flat, rounds, detail)
 
-    async def _settle(self) -> BalanceChanged:
-        """Wait until every fill the venue has is counted here; return the account."""
-        for _ in range(SETTLE_ROUNDS):
-            known = await self._venue.fills()
-            heard = (await self._ask("execution"))["fills"]
-            if heard == len(known):
-                break
-            await self._pause(SETTLE_PAUSE_S)
-        return await self._venue.balance()
+    async def _settle(self) -> tuple[BalanceChanged | None, str]:
+        """Wait until every fill the venue has is counted here; return the account.
+
+        None, and why, where the venue does not say: what was open has been dealt with by then.
+        """
+        try:
+            for _ in range(SETTLE_ROUNDS):
+                known = await self._venue.fills()
+                heard = (await self._ask("execution"))["fills"]
+                if heard == len(known):
+                    break
+                await self._pause(SETTLE_PAUSE_S)
+            return await self._venue.balance(), ""
+        except (VenueRejected, VenueUnknown, VenueUnavailable) as error:
+            return None, str(error)
 
     async def _summarise(
         self,
@@ -413,6 +422,7 @@ class Engine:
             leverage_mismatches=told["leverage_mismatches"],
             brackets=counts.get("OpenBracket", 0),
             fills=counts.get("Fill", 0),
+            fill_causes=told["fill_causes"],
             orders_rejected=counts.get("orders_rejected", 0),
             rebalances=seen["rebalancer"]["rebalances"],
             uncovered_max_ms=seen["guardian"]["uncovered_max_ms"],

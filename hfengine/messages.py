@@ -25,6 +25,7 @@ ExitReason = Literal[
     "uncovered",
     "near_liquidation",
     "margin",
+    "target_passed",
     "flatten",
 ]
 """Why a position was reduced or closed by the engine's own decision."""

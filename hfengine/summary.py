@@ -7,7 +7,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-
 UNSHOWN: Final = frozenset({"budgets", "feed", "newest_notes"})
 """What of a venue's health is too long for a line."""
 
@@ -61,6 +60,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Symbol -> what the venue has at the end instead of what is wanted, and what that means."""
     brackets: int
     fills: int
+    fill_causes: dict[str, int]
+    """Fills by what sent them: order, stop or target at the venue, liquidation, adl."""
     orders_rejected: int
     rebalances: dict[str, int]
     uncovered_max_ms: float
@@ -94,7 +95,7 @@ class Summary(Struct, frozen=True, kw_only=True):
             ("feed faults", sum(self.feed_faults.values())),
             ("leverage", f"{proofs or 'none'}, proved {self.leverage_proofs} times"),
             ("signals", f"{self.signals}: {self.brackets} brackets, refused: {refused}"),
-            ("fills", self.fills),
+            ("fills", f"{self.fills}{self._causes()}"),
             ("rebalancer", looks),
             ("uncovered", f"{self.uncovered_max_ms:.3f} ms at worst"),
             ("result", self._money()),
@@ -121,6 +122,12 @@ class Summary(Struct, frozen=True, kw_only=True):
     def json(self) -> str:
         """Return the summary as one line of JSON; money as exact decimal numbers."""
         return msgspec.json.Encoder(decimal_format="number").encode(self).decode()
+
+    def _causes(self) -> str:
+        """Return what sent the fills, where it was not the engine's orders alone."""
+        if not self.fill_causes.keys() - {"order"}:
+            return ""
+        return ": " + ", ".join(f"{cause} {n}" for cause, n in sorted(self.fill_causes.items()))
 
     def _money(self) -> str:
         return (

@@ -35,7 +35,7 @@ HEARERS: Final[dict[type[Any], tuple[str, ...]]] = {
     m.Entry: ("risk",),
     m.Refusal: ("telemetry",),
     m.FeeWarning: ("telemetry",),
-    m.OpenBracket: ("execution", "telemetry"),
+    m.OpenBracket: ("execution", "guardian", "telemetry"),
     m.Reduce: ("risk",),
     m.Close: ("risk",),
     m.ReducePosition: ("execution",),

@@ -147,6 +147,8 @@ ROWS: Final = (
         },
     ),
     Row(
+        # no entry is priced anew: book and mark disagree by the band, nothing is worth entering;
+        # a reduction goes once more (tests/contract/test_error_rows_engine.py)
         "price band",
         {
             "bybit": codes("price_band", 110003, 110120, 110121),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from hfengine.actors.flattening import flatten
 from hfengine.actors.orders import Intent, entry_request, flat_position, reducing_request
 from hfengine.actors.proving import Proving, prove
+from hfengine.actors.refused_exits import RefusedExits, is_worth_repeating
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.kernels.histogram import now_ns
@@ -24,6 +25,7 @@ from hfengine.messages import (
     Halt,
     LeverageChanged,
     LeverageProof,
+    Message,
     MoveProtection,
     OpenBracket,
     OrderEnded,
@@ -50,6 +52,7 @@ OPEN_ORDER_NS = 5_000_000_000
 REREAD = "reread"
 ACCOUNT = "account"
 PROVE = "prove "
+AGAIN = "again "
 
 
 class Execution(WiredActor):
@@ -73,6 +76,7 @@ class Execution(WiredActor):
         self._stages = wiring.stages
         self._order_ids = wiring.order_ids
         self._protect_by = self.settings.protection.trigger_by
+        self._refused_exits = RefusedExits(self.publish, self.clock)
         self._sent = 0
 
     # life
@@ -102,7 +106,7 @@ class Execution(WiredActor):
         return flat and self.settings.leverage.auto_set
 
     def _ask_for_account(self) -> None:
-        self.run(self._read_account(), tag=(ACCOUNT, self._spoken.copy()))
+        self.run(self._read_account(), tag=(ACCOUNT, self._spoken.copy(), self.clock.now_ns()))
 
     async def _read_account(self) -> tuple[list[Fill], list[PositionChanged], BalanceChanged]:
         venue = self._venue
@@ -110,24 +114,22 @@ class Execution(WiredActor):
 
     @handles(Timer)
     def on_timer(self, timer: Timer) -> None:
-        """Read leverage again, or query an order whose answer was lost."""
+        """Read leverage or account again, query an order, or send a reduction once more."""
         if timer.name == REREAD:
             symbols = self.settings.symbols
             symbol = symbols[self._reread % len(symbols)]
             self._reread += 1
             if symbol not in self._retrying:
                 self._prove(symbol, may_set=self._may_set(symbol))
-            return
-        if timer.name == ACCOUNT:
+        elif timer.name == ACCOUNT:
             self._ask_for_account()
-            return
-        if timer.name.startswith(PROVE):
+        elif timer.name.startswith(PROVE):
             symbol = timer.name.removeprefix(PROVE)
             self._retrying.discard(symbol)
             self._prove(symbol, may_set=self._may_set(symbol))
-            return
-        intent = self._intents.get(timer.name)
-        if intent is not None:
+        elif timer.name.startswith(AGAIN):
+            self._reduce_again(timer.name.removeprefix(AGAIN))
+        elif (intent := self._intents.get(timer.name)) is not None:
             self.run(
                 self._venue.order_by_id(intent.source.symbol, intent.client_id),
                 tag=("query", intent.client_id),
@@ -154,6 +156,21 @@ class Execution(WiredActor):
         client_id = self._order_ids.client_id(reduce.intent, "x")
         request = reducing_request(client_id, reduce.symbol, reduce.side, reduce.quantity)
         self._follow(Intent(client_id, reduce), request, self._venue.place(request))
+
+    def _reduce_again(self, client_id: str) -> None:
+        """Send what is left to reduce once more, under the intent's second id."""
+        intent = self._intents[client_id]
+        source = intent.source
+        held = self._quantities.get(source.symbol)
+        if held is None or not held.quantity or held.side != source.side:
+            self._finish(intent, "rejected", intent.refused)
+            return
+        del self._intents[client_id]
+        again = Intent(self._order_ids.client_id(source.intent, "x", 1), source)
+        again.refused = intent.refused
+        quantity = min(source.quantity, held.quantity)
+        request = reducing_request(again.client_id, source.symbol, source.side, quantity)
+        self._follow(again, request, self._venue.place(request))
 
     def _follow(self, intent: Intent, request: OrderRequest, answer: Answer) -> None:
         """Remember an order that was handed over, and wait for its answer.
@@ -205,7 +222,7 @@ class Execution(WiredActor):
         elif tag == "flatten":
             self._flattened(outcome)
         elif tag[0] == ACCOUNT:
-            self._account_read(outcome, tag[1])
+            self._account_read(outcome, tag[1], tag[2])
         elif tag[0] == "place":
             self._placed(tag[1], outcome)
         elif tag[0] == "query":
@@ -246,7 +263,7 @@ class Execution(WiredActor):
         else:
             raise error
 
-    def _account_read(self, outcome: Outcome, spoken: Mapping[str, int]) -> None:
+    def _account_read(self, outcome: Outcome, spoken: Mapping[str, int], began_ns: int) -> None:
         error = outcome.error
         if isinstance(error, VenueRejected | VenueUnknown | VenueUnavailable):
             self.tell_after_ns(RETRY_NS, Timer(ACCOUNT))
@@ -266,6 +283,8 @@ class Execution(WiredActor):
             if symbol not in flying and self._spoken[symbol] == spoken.get(symbol, 0):
                 self._take_position(position)
         self.publish(balance)
+        if self._refused_exits.judge(self._quantities, began_ns, flying):
+            self.tell_after_ns(RETRY_NS, Timer(ACCOUNT))
         if ACCOUNT in self._starting:
             for symbol in self.settings.symbols:
                 self._prove(symbol, may_set=self._may_set(symbol))
@@ -337,6 +356,15 @@ class Execution(WiredActor):
         self._end(intent, outcome, order.reason)
 
     def _end(self, intent: Intent, outcome: Any, reason: str) -> None:
+        """Finish an intent, unless it is a reduction that is sent once more."""
+        is_new = not intent.refused and not intent.is_entry
+        if is_new and outcome == "rejected" and is_worth_repeating(reason):
+            intent.refused, intent.waits = reason, True
+            self.tell_after_ns(RETRY_NS, Timer(f"{AGAIN}{intent.client_id}"))
+        elif not intent.waits:
+            self._finish(intent, outcome, reason)
+
+    def _finish(self, intent: Intent, outcome: Any, reason: str) -> None:
         del self._intents[intent.client_id]
         source = intent.source
         self.publish(
@@ -350,6 +378,10 @@ class Execution(WiredActor):
                 reason,
             )
         )
+        if outcome == "filled" or not isinstance(source, ReducePosition):
+            return
+        if self._refused_exits.doubt(source, reason):
+            self._ask_for_account()
 
     # what the venue says
 
@@ -399,6 +431,7 @@ class Execution(WiredActor):
     def _take_position(self, position: PositionChanged) -> None:
         self._quantities[position.symbol] = position
         self.publish(position)
+        self._refused_exits.hear(position)
         for intent in list(self._intents.values()):
             if intent.source.symbol == position.symbol and intent.position_due:
                 intent.position_due = False
@@ -409,25 +442,10 @@ class Execution(WiredActor):
         """Pass the account on."""
         self.publish(balance)
 
-    @handles(FundingPaid)
-    def on_funding(self, funding: FundingPaid) -> None:
-        """Pass funding on."""
-        self.publish(funding)
-
-    @handles(ProtectionRefused)
-    def on_protection_refused(self, refused: ProtectionRefused) -> None:
-        """Pass a refused stop or target on: the guardian closes what has no stop."""
-        self.publish(refused)
-
-    @handles(Halt)
-    def on_halt(self, halt: Halt) -> None:
-        """Pass on what the venue's adapter found wrong."""
-        self.publish(halt)
-
-    @handles(Resume)
-    def on_resume(self, resume: Resume) -> None:
-        """Pass on that it is right again."""
-        self.publish(resume)
+    @handles(FundingPaid, ProtectionRefused, Halt, Resume)
+    def on_news(self, news: Message) -> None:
+        """Pass on what others act on: the guardian on a refused stop, risk on a halt."""
+        self.publish(news)
 
     @handles(LeverageChanged)
     def on_leverage_changed(self, change: LeverageChanged) -> None:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from hfengine.actors.refused_exits import reason_of
 from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.exchange import rejects
 from hfengine.kernels.liquidation import FORCE_CLOSE, distance_action, utilisation_action
 from hfengine.messages import (
     BalanceChanged,
@@ -12,6 +14,7 @@ from hfengine.messages import (
     Fill,
     MarkTick,
     MoveProtection,
+    OpenBracket,
     OrderEnded,
     PositionChanged,
     ProtectionRefused,
@@ -35,8 +38,12 @@ class Guardian(WiredActor):
         self._uncovered_max_ms = 0.0
         self._closing_ns: dict[str, int] = {}
         self._best: dict[str, float] = {}
+        self._entering: dict[str, int] = {}
+        """Symbol -> the intent of the entry on its way."""
         self._stop_refused: set[str] = set()
         """Symbols whose stop was refused since they were last flat or covered."""
+        self._target_passed: set[str] = set()
+        """Symbols whose target was refused because the price is beyond it, until they are flat."""
         self._activation = self.settings.protection.trailing_activation_percent / 100.0
         self._callback = self.settings.protection.trailing_callback_percent / 100.0
         self._cover_max_ns = int(self.settings.protection.cover_max_ms * 1e6)
@@ -63,6 +70,7 @@ class Guardian(WiredActor):
         if not position.quantity:
             self._best.pop(symbol, None)
             self._stop_refused.discard(symbol)
+            self._target_passed.discard(symbol)
         if position.covered >= position.quantity:
             since_ns = self._uncovered_since_ns.pop(symbol, None)
             self._noticed_ns.pop(symbol, None)
@@ -74,21 +82,41 @@ class Guardian(WiredActor):
             self._uncovered(symbol, position.at_ns)
             if symbol in self._stop_refused:
                 self._close(position, "uncovered")
+        if symbol in self._target_passed:
+            self._close(position, "target_passed")
 
     @handles(ProtectionRefused)
     def on_protection_refused(self, refused: ProtectionRefused) -> None:
-        """Close a position whose stop the venue refused: now, or as soon as it is heard of."""
-        if refused.leg != "stop":
+        """Close what has no stop, or is beyond its target: now, or as soon as it is heard of."""
+        is_passed = reason_of(refused.reason) == rejects.WOULD_TRIGGER_IMMEDIATELY
+        if refused.leg != "stop" and not is_passed:
             return
         symbol = refused.symbol
-        self._stop_refused.add(symbol)
         position = self._positions.get(symbol)
+        if symbol not in self._entering and (position is None or not position.quantity):
+            # of an entry that is over and left nothing: the next one has a stop of its own
+            return
+        if refused.leg == "target":
+            self._target_passed.add(symbol)
+            if position is not None and position.quantity:
+                self._close(position, "target_passed")
+            return
+        self._stop_refused.add(symbol)
         if position is not None and position.covered < position.quantity:
             self._close(position, "uncovered")
 
+    @handles(OpenBracket)
+    def on_bracket(self, bracket: OpenBracket) -> None:
+        """Note that an entry is on its way: what is refused from now on is its."""
+        self._entering[bracket.symbol] = bracket.intent
+
     @handles(OrderEnded)
     def on_order_ended(self, ended: OrderEnded) -> None:
-        """Forget the refused stop of an entry that came to nothing."""
+        """Forget what was refused of an entry that came to nothing."""
+        if self._entering.get(ended.symbol) == ended.intent:
+            del self._entering[ended.symbol]
+            if not ended.filled:
+                self._target_passed.discard(ended.symbol)
         if not ended.filled:
             self._stop_refused.discard(ended.symbol)
 
@@ -115,6 +143,8 @@ class Guardian(WiredActor):
         position = self._positions.get(mark.symbol)
         if position is None or not position.quantity:
             return
+        if mark.symbol in self._target_passed:
+            self._close(position, "target_passed")
         if self._activation > 0.0:
             self._follow(position, mark.mark)
         liquidation, entry = float(position.liquidation), float(position.entry)

@@ -72,7 +72,9 @@ class Intent:
         "order",
         "position_due",
         "queries",
+        "refused",
         "source",
+        "waits",
     )
 
     def __init__(self, client_id: str, source: OpenBracket | ReducePosition) -> None:
@@ -83,6 +85,10 @@ class Intent:
         self.position_due = False
         self.opened = False
         self.queries = 0
+        self.refused = ""
+        """What the venue said of its first order, where a second one is sent."""
+        self.waits = False
+        """Whether the second one is still to be sent."""
 
     @property
     def is_entry(self) -> bool:

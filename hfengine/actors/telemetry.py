@@ -95,6 +95,8 @@ class Telemetry(WiredActor):
     def on_fill(self, fill: Fill) -> None:
         """Add up the money of a fill."""
         self._count(fill)
+        causes = self._tally.fill_causes
+        causes[fill.cause] = causes.get(fill.cause, 0) + 1
         self._tally.gross_usdt += fill.realised_usdt
         self._tally.fees_usdt += fill.fee_usdt
         word = "buy" if fill.side > 0 else "sell"
@@ -243,6 +245,7 @@ class Telemetry(WiredActor):
         return {
             "counts": dict(self._counts),
             "refusals": dict(self._refusals),
+            "fill_causes": dict(self._tally.fill_causes),
             "fee_warnings": dict(self._fee_warnings),
             "gross_usdt": self._tally.gross_usdt,
             "fees_usdt": self._tally.fees_usdt,

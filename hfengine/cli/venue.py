@@ -70,8 +70,7 @@ def venue(
     Example: hfengine venue --dialect bybit --port 9100
     Example: hfengine venue --dialect binance --port 9200 --feed replay:btc.jsonl.gz --state s.db
 
-    Ctrl-C ends it with exit code 0; 1 is a state file that cannot be written any more, 2 a wrong
-    option, 5 a feed that cannot be read.
+    Ctrl-C ends it with exit code 0; 1 is an unwritable state, 2 a wrong option, 5 an unread feed.
     """
     main = ApiKey(key=key, secret=secret.encode(), account="main", passphrase=passphrase)
     loop = new_live_loop()

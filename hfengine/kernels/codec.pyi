@@ -160,11 +160,11 @@ class BinanceCodec:
         """
 
     def top(self, levels: int) -> tuple[int, int, float, float, float, float, float] | None:
-        """Return what a book tick says of the newer of book and quote, None when not synced.
+        """Return what a book tick says of the newer of book and quote.
 
         That is (event_ms, top_update_id, bid, bid quantity, ask, ask quantity, the book's imbalance
-        over `levels` a side); prices and quantities are nan for an empty side. Raises ValueError
-        when `levels` is below 1.
+        over `levels` a side); None when not synced or a side is empty. Raises ValueError when
+        `levels` is below 1.
         """
 
     @property

@@ -21,6 +21,10 @@ ONE_WAY: Final = "BOTH"
 ENDED_MAX: Final = 4096
 """How many ended conditional orders are remembered: a reading begun earlier may still list them."""
 
+CLOCK_ERROR_MS: Final = 50
+"""The venue's time is known about so well: what it told so shortly before a reading began may have
+happened after."""
+
 WAITING: Final = ("NEW", "TRIGGERING", "TRIGGERED")
 CLOSING: Final = ("STOP_MARKET", "TAKE_PROFIT_MARKET")
 """Types that surely execute once triggered; limit and trailing forms cover nothing."""
@@ -234,6 +238,7 @@ class PositionBook:
         What the stream told of later than that outweighs the reading. `symbol` says what was
         asked for; None is all.
         """
+        began_ns -= CLOCK_ERROR_MS * MS_NS
         listed = set()
         for row in positions:
             name = row["symbol"]

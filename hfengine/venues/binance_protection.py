@@ -61,6 +61,8 @@ class BinanceProtection:
         self._placing: dict[str, asyncio.Future[None]] = {}
         self._moving: dict[str, asyncio.Lock] = {}
         self._sweeps: set[str] = set()
+        self._flying: dict[str, OrderUpdate | None] = {}
+        """Entries without an answer yet -> what the stream has told of them."""
         self._lost: dict[str, OrderRequest] = {}
         """Entries with legs whose answer was lost, by client id."""
         self._needless: dict[str, None] = {}
@@ -70,24 +72,31 @@ class BinanceProtection:
 
     # legs of an entry
 
-    def send_stop(self, entry: OrderRequest) -> None:
-        """Send an entry's stop in the background; what goes wrong is told."""
-        stop = stop_of(entry)
-        self._needless.pop(stop.client_id, None)
+    def entry_leaves(self, entry: OrderRequest) -> None:
+        """Send an entry's stop in the background, if it has one; what goes wrong is told."""
+        if not (entry.stop or entry.target):
+            return
+        self._flying[entry.client_id] = None
         for lost in [one for one in self._lost.values() if one.symbol == entry.symbol]:
             # its target would close the newer position
             del self._lost[lost.client_id]
+        if not entry.stop:
+            return
+        stop = stop_of(entry)
+        self._needless.pop(stop.client_id, None)
         self._placing[stop.client_id] = self._desk.loop.create_future()
         self._desk.run(self._place_leg(stop, "stop"), f"stop of {entry.client_id}")
 
     def entry_lives(self, entry: OrderRequest) -> None:
         """Send the take-profit of an entry that has or may get a position."""
+        self._flying.pop(entry.client_id, None)
         if entry.target:
             work = self._place_leg(target_of(entry), "target")
             self._desk.run(work, f"target of {entry.client_id}")
 
     def entry_ended(self, entry: OrderRequest) -> None:
         """Take back the stop of an entry that came to nothing."""
+        self._flying.pop(entry.client_id, None)
         if entry.stop:
             stop = stop_of(entry)
             self._forgo(stop.client_id)
@@ -95,13 +104,18 @@ class BinanceProtection:
 
     def entry_lost(self, entry: OrderRequest) -> None:
         """Remember an entry whose answer was lost: it keeps its stop until its fate is known."""
+        told = self._flying.pop(entry.client_id, None)
         if entry.stop or entry.target:
             self._lost[entry.client_id] = entry
+        if told is not None:
+            self.order_told(told)
 
     def order_told(self, update: OrderUpdate) -> None:
         """Learn what the stream or a query says of an order."""
         has_ended = update.state in ENDED
         if update.filled or has_ended:
+            if update.client_id in self._flying:
+                self._flying[update.client_id] = update
             entry = self._lost.pop(update.client_id, None)
             if entry is not None and update.filled:
                 self.entry_lives(entry)

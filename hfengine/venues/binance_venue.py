@@ -293,8 +293,7 @@ class BinanceQuirks(Quirks):
     async def _send(self, request: OrderRequest) -> OrderUpdate:
         protection = self._at_work.protection
         params = order_params(request, hedged=self.hedged)
-        if request.stop:
-            protection.send_stop(request)
+        protection.entry_leaves(request)
         purpose: Purpose = "protect" if request.reduce_only else "order"
         try:
             row = await self.desk.call("fapiPrivatePostOrder", params, group=ORDER, purpose=purpose)

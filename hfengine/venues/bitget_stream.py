@@ -109,7 +109,10 @@ class BitgetStream:
         _bounded(self._orders)[update.venue_id] = known
 
     def know_leverage(self, symbol: str, leverage: int) -> None:
-        """Take a leverage as read; one that changed while nobody asked is told."""
+        """Take a leverage as read: whoever asked for it tells what has changed."""
+        self._leverages[symbol] = leverage
+
+    def _hear_leverage(self, symbol: str, leverage: int) -> None:
         before = self._leverages.get(symbol)
         self._leverages[symbol] = leverage
         if before is not None and before != leverage:
@@ -215,7 +218,7 @@ class BitgetStream:
         changed = self._book.take_positions(held, told_ns=at_ns)
         for one in held:
             if one.leverage and self._is_ours(one.symbol):
-                self.know_leverage(one.symbol, one.leverage)
+                self._hear_leverage(one.symbol, one.leverage)
         for symbol in filter(self._is_ours, changed):
             self.tell_position(symbol, at_ns)
         if changed:

@@ -32,11 +32,11 @@ from hfengine.venues.quirks import Budget, MarginMode, Place, PrivateStream, Pur
 
 PAGE: Final = 100
 AT_ONCE: Final = 8
-LEVERAGE_POLL_S: Final = 10.0
-POLLED_MAX: Final = 20
-"""The venue pushes no leverage of flat symbols: that of so many is read every few seconds."""
-
 KEEP_ALIVE_MS: Final = 15_000
+CLOCK_ERROR_MS: Final = 50
+"""The venue's time is known about so well: what it told so shortly before a reading began may have
+happened after."""
+
 PLAN_LISTS: Final = ("profit_loss", "normal_plan")
 
 
@@ -44,6 +44,8 @@ class BitgetQuirks(Quirks):
     """One Bitget account of the classic kind."""
 
     ccxt_id = "bitget"
+    # of flat symbols none is pushed
+    pushes_leverage = False
     # an endpoint has its own limit; the address has one for all of them
     budgets = (
         Budget("*", 6000, 60.0),
@@ -183,9 +185,6 @@ class BitgetQuirks(Quirks):
                 purpose="setting",
             )
 
-    async def _poll_leverages(self) -> None:
-        await asyncio.gather(*map(self.leverage_of, self.desk.symbols))
-
     # leverage
 
     async def _account(self, symbol: str) -> Row:
@@ -292,10 +291,10 @@ class BitgetQuirks(Quirks):
             self._get("privateMixGetV2MixPositionAllPosition", params, "positions"),
             self._plan_rows(None, ("profit_loss",)),
         )
-        if book.heard_ns <= began_ns:
+        if book.heard_ns <= began_ns - CLOCK_ERROR_MS * MS_NS:
             # nothing newer was pushed meanwhile
             book.take_positions([held_of(row, began_ns) for row in listed], told_ns=began_ns)
-        book.read_plans(plans, began_ns=began_ns)
+        book.read_plans(plans, began_ns=began_ns - CLOCK_ERROR_MS * MS_NS)
 
     async def _pending(self, symbol: str | None) -> list[Row]:
         method = "privateMixGetV2MixOrderOrdersPending"
@@ -359,11 +358,7 @@ class BitgetQuirks(Quirks):
     # the private stream
 
     def streams(self) -> Sequence[PrivateStream]:
-        """Return a loop for each channel; leverage, which none of them tells, is polled."""
-        desk = self.desk
-        if len(desk.symbols) <= POLLED_MAX:
-            period_ns = round(LEVERAGE_POLL_S * 1e9)
-            desk.timers.every(period_ns, lambda: desk.run(self._poll_leverages(), "leverages"))
+        """Return a loop for each channel."""
         return self._at_work.stream.streams()
 
     def heard(self, message: Mapping[str, Any]) -> bool:

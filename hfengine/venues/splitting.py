@@ -62,15 +62,31 @@ class SplitOrder:
             for n, quantity in enumerate(quantities, 1)
         )
         self._heard: dict[str, OrderUpdate] = {}
+        self._told: dict[str, OrderUpdate] = {}
+        """What of that came as news: an end that only an answer told is not told before it."""
+        self._told_end: OrderUpdate | None = None
         self._refused: dict[str, str] = {}
         self._missing: Counter[str] = Counter()
 
     def hear(self, update: OrderUpdate) -> OrderUpdate:
         """Take what the venue says of a part; return the whole. An end is never taken back."""
-        known = self._heard.get(update.client_id)
-        if known is None or known.state not in ENDED or update.filled > known.filled:
-            self._heard[update.client_id] = update
+        _keep(self._heard, update)
         return self.whole()
+
+    def tell(self, update: OrderUpdate) -> OrderUpdate | None:
+        """Take news of a part; return what it makes news of the whole.
+
+        The end is told once, with the last part's; again only where more was filled than that said.
+        """
+        _keep(self._heard, update)
+        _keep(self._told, update)
+        whole = self._whole_of(self._told)
+        end = self._told_end
+        if end is not None and whole.filled <= end.filled:
+            return None
+        if whole.state in ENDED:
+            self._told_end = whole
+        return whole
 
     def refuse(self, client_id: str, reason: str) -> None:
         """Take that the venue certainly did not take a part."""
@@ -89,17 +105,19 @@ class SplitOrder:
 
     def whole(self) -> OrderUpdate:
         """Return the parts as one order; it ends when all parts ended."""
-        heard = self._heard.values()
-        newest = max(heard, key=lambda update: update.at_ns)
-        filled = sum((update.filled for update in heard), NOTHING)
-        reasons = [*(update.reason for update in heard), *self._refused.values()]
+        return self._whole_of(self._heard)
+
+    def _whole_of(self, parts: Mapping[str, OrderUpdate]) -> OrderUpdate:
+        newest = max(parts.values(), key=lambda update: update.at_ns)
+        filled = sum((update.filled for update in parts.values()), NOTHING)
+        reasons = [*(update.reason for update in parts.values()), *self._refused.values()]
         return msgspec.structs.replace(
             newest,
             venue_id="",
             client_id=self.request.client_id,
             quantity=self.request.quantity,
             filled=filled,
-            state=self._state(filled),
+            state=self._state(parts, filled),
             reason=next(filter(None, reasons), ""),
         )
 
@@ -107,15 +125,22 @@ class SplitOrder:
         """Return a part's fill as one of the whole."""
         return msgspec.structs.replace(fill, client_id=self.request.client_id)
 
-    def _state(self, filled: Decimal) -> OrderState:
-        ended = {update.client_id for update in _ended(self._heard.values())}
+    def _state(self, parts: Mapping[str, OrderUpdate], filled: Decimal) -> OrderState:
+        ended = {update.client_id for update in _ended(parts.values())}
         never = self._refused.keys() - self._heard.keys()
         if len(ended) + len(never) < len(self.parts):
             return "partially_filled" if filled else "new"
         if filled == self.request.quantity:
             return "filled"
-        states = {update.state for update in self._heard.values()}
+        states = {update.state for update in parts.values()}
         return "rejected" if states == {"rejected"} and not filled else "cancelled"
+
+
+def _keep(known: dict[str, OrderUpdate], update: OrderUpdate) -> None:
+    """Remember an update of a part, unless it takes an end back."""
+    before = known.get(update.client_id)
+    if before is None or before.state not in ENDED or update.filled > before.filled:
+        known[update.client_id] = update
 
 
 def _ended(updates: Iterable[OrderUpdate]) -> Iterable[OrderUpdate]:
@@ -163,10 +188,10 @@ class Splitter:
                 first = first or outcome
             else:
                 lost = outcome
-        if isinstance(lost, VenueUnknown) or not whole.is_heard:
-            raise lost or first or VenueUnknown(request.client_id)
         if lost is not None:
             raise lost
+        if not whole.is_heard:
+            raise first or VenueUnknown(request.client_id)
         return whole.whole()
 
     async def look_up(
@@ -187,10 +212,10 @@ class Splitter:
         """Return the order of this id if it was sent in parts."""
         return self._wholes.get(client_id)
 
-    def order(self, update: OrderUpdate) -> OrderUpdate:
-        """Return what is to be told of an update: the whole, where it is of a part."""
+    def order(self, update: OrderUpdate) -> OrderUpdate | None:
+        """Return what is to be told of an update: the whole, where it is of a part, or nothing."""
         whole = self._of_part.get(update.client_id)
-        return update if whole is None else whole.hear(update)
+        return update if whole is None else whole.tell(update)
 
     def fill(self, fill: Fill) -> Fill:
         """Return what is to be told of a fill."""

@@ -63,11 +63,18 @@ class TouchBook:
             best, steps = codec.quote_ask_ticks, codec.quote_ask_steps
         levels = [(best, steps)]
         if codec.synced:
-            behind = [
-                row for row in self._book.levels(side, count + 8) if side * row[0] < side * best
-            ]
-            levels += behind[: count - 1]
+            levels += self._behind(side, best, count - 1)
         return levels
+
+    def _behind(self, side: int, best: int, count: int) -> list[tuple[int, int]]:
+        """Return up to `count` levels behind a newer best, however far the quotes have moved."""
+        read = count + 8
+        while True:
+            rows = self._book.levels(side, read)
+            behind = [row for row in rows if side * row[0] < side * best]
+            if len(behind) >= count or len(rows) < read:
+                return behind[:count]
+            read *= 2
 
     def quantity_at(self, side: int, ticks: int) -> int:
         """Return the steps offered at one price."""

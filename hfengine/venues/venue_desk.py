@@ -305,7 +305,10 @@ class VenueDesk:
         if self._closing or not self.view.take(message) or self._account is None:
             return
         if isinstance(message, OrderUpdate):
-            message = self.splitter.order(message)
+            told = self.splitter.order(message)
+            if told is None:
+                return
+            message = told
         elif isinstance(message, Fill):
             message = self.splitter.fill(message)
         self._account(message)

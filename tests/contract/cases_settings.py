@@ -126,8 +126,6 @@ async def above_the_maximum_is_refused_by_name(desk: LiveDesk, _wire: Wire) -> N
 
 @bare(7)
 async def another_clients_leverage_is_told(opening: Opening) -> None:
-    if opening.venue == "bitget":
-        opening.patch.setattr("hfengine.venues.bitget_venue.LEVERAGE_POLL_S", 0.3)
     async with opening.desk() as desk:
         await ready(desk)
         world = desk.world

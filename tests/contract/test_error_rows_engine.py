@@ -338,6 +338,80 @@ def test_a_reduction_refused_because_the_position_is_gone_ends_flat(name: str) -
     run_live(scenario)
 
 
+NOT_REDUCED = {"bybit": (110017, 200), "binance": (-2022, 400)}
+
+
+async def closing(bench: Trading, refusal: tuple[int, int]) -> None:
+    """Open a position, and wish to close it; the venue refuses that with a code and status."""
+    bench.wish()
+    await bench.ended("filled")
+    await bench.desk.until(lambda: bench.desk.position() and bench.desk.position().covered)
+    code, status = refusal
+    bench.fault("error_before", "reduce", code=code, message="x", status=status)
+    quantity, now_ns = bench.all(PositionChanged)[-1].quantity, bench.clock.now_ns()
+    bench.publish(ReducePosition(90, SYMBOL, now_ns, 1, quantity, "near_liquidation"))
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_a_position_that_the_venue_does_not_let_us_reduce_stops_entries(name: str) -> None:
+    async def scenario() -> None:
+        async with trading(name) as bench:
+            await closing(bench, NOT_REDUCED[name])
+            await bench.ended("rejected", 2)
+            halt = await bench.until(Halt)
+            assert halt.source == f"exit {SYMBOL}"
+            assert str(bench.held().normalize()) in halt.reason
+            assert (await bench.refused()).detail.startswith(halt.source)
+            quantity, now_ns = bench.held(), bench.clock.now_ns()
+            bench.publish(ReducePosition(91, SYMBOL, now_ns, 1, quantity, "near_liquidation"))
+            assert (await bench.until(Resume)).source == halt.source
+            assert bench.held() == 0
+
+    run_live(scenario)
+
+
+BAND = {"bybit": (110003, 200), "binance": (-4131, 400)}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_a_reduction_outside_the_price_band_is_sent_once_more(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfengine.actors.execution.RETRY_NS", 10_000_000)
+
+    async def scenario() -> None:
+        async with trading(name) as bench:
+            await closing(bench, BAND[name])
+            ended = await bench.ended("filled", 2)
+            assert ended.client_id == "hf-rows-000090x1"
+            assert [sent.client_id for sent in bench.all(OrderSent)][1:] == [
+                "hf-rows-000090x0",
+                "hf-rows-000090x1",
+            ]
+            assert bench.held() == 0
+            assert bench.all(Halt) == []
+
+    run_live(scenario)
+
+
+def test_a_target_that_would_fire_at_once_closes_the_position() -> None:
+    async def scenario() -> None:
+        async with trading("binance") as bench:
+            path = "/fapi/v1/algoOrder"
+            # the stop goes first
+            refusal: dict[str, Any] = {"code": -2021, "message": "x", "status": 400}
+            bench.desk.fault("error_before", path=path, topic="POST", after=1, **refusal)
+            bench.wish()
+            refused = await bench.until(ProtectionRefused)
+            assert (refused.leg, refused.reason) == ("target", "would_trigger_immediately")
+            assert (await bench.until(ReducePosition)).reason == "target_passed"
+            await bench.ended("filled", 2)
+            await bench.desk.until(lambda: bench.all(PositionChanged)[-1].quantity == 0)
+            assert bench.held() == 0
+
+    run_live(scenario)
+
+
 @pytest.mark.parametrize("name", TWO)
 def test_a_regime_that_allows_only_exits_stops_entries_for_a_while(
     name: str, monkeypatch: pytest.MonkeyPatch

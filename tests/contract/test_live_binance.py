@@ -220,8 +220,10 @@ def test_a_lost_answer_is_unknown_and_the_id_tells() -> None:
             found = await desk.venue.order_by_id(SYMBOL, ENTRY)
             assert found is not None
             assert found.state == "filled"
-            # its stop stands all the same
+            # its stop stands all the same, and now that it is known to live its target follows
             await desk.until(lambda: desk.position() and desk.position().covered)
+            await desk.until(lambda: desk.position().target)
+            assert await open_kinds(desk) == ["stop_market", "take_profit_market"]
 
     run_live(scenario)
 

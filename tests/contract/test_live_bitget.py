@@ -137,9 +137,9 @@ def test_sides_that_differ_prove_no_leverage() -> None:
             await ready(desk)
             exchange = desk.world.exchange
             desk.world.act(lambda now: exchange.set_leverage("main", SYMBOL, 7, now, "short"))
-            assert (await desk.venue.leverage_of(SYMBOL)).leverage == 0
             await desk.until(lambda: desk.told(LeverageChanged))
-            assert desk.told(LeverageChanged)[-1].leverage == 0
+            assert [one.leverage for one in desk.told(LeverageChanged)] == [0]
+            assert (await desk.venue.leverage_of(SYMBOL)).leverage == 0
 
     run_live(scenario)
 

@@ -17,7 +17,7 @@ from hfengine.messages import (
     ProtectionRefused,
 )
 from hfengine.settings import Protection, Settings
-from tests.rig import T0_NS, Rig, balance, fill, position
+from tests.rig import T0_NS, Rig, balance, bracket, fill, position
 
 
 @pytest.fixture
@@ -195,22 +195,32 @@ def test_a_refused_stop_closes_the_position_at_once(rig: Rig, ref: Any) -> None:
 
 
 def test_a_stop_refused_before_the_position_is_heard_closes_it_then(rig: Rig, ref: Any) -> None:
-    rig.tell(ref, refused())
+    rig.tell(ref, bracket(1), refused())
     assert not rig.all(Close)
     rig.tell(ref, position(covered="0"))
     assert rig.one(Close).reason == "uncovered"
 
 
-def test_a_refused_target_closes_nothing(rig: Rig, ref: Any) -> None:
-    rig.tell(ref, position(), refused("target"))
+def test_a_target_refused_for_any_other_reason_closes_nothing(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(), replace(refused("target"), reason="too_many_orders: 200"))
     rig.run(2.0)
     assert not rig.all(Close)
 
 
 def test_a_refused_stop_of_an_entry_without_fills_is_forgotten(rig: Rig, ref: Any) -> None:
     ended = OrderEnded(1, "e1", "BTCUSDT", T0_NS, "cancelled", Decimal(0), "ioc_remainder")
-    rig.tell(ref, refused(), ended, position(covered="0"))
+    rig.tell(ref, bracket(1), refused(), ended, position(covered="0"))
     assert not rig.all(Close)
+
+
+def test_a_stop_refused_after_its_entry_is_over_closes_no_later_position(
+    rig: Rig, ref: Any
+) -> None:
+    ended = OrderEnded(1, "e1", "BTCUSDT", T0_NS, "filled", Decimal("0.01"), "")
+    rig.tell(ref, bracket(1), ended, refused(), position(covered="0"))
+    assert not rig.all(Close)
+    rig.tell(ref, bracket(2), replace(ended, intent=1), refused(), position(covered="0"))
+    assert rig.one(Close).reason == "uncovered", "another intent's end is not this entry's"
 
 
 def test_margin_of_one_venue_closes_nothing_at_another() -> None:

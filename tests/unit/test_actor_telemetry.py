@@ -79,6 +79,7 @@ def test_money_adds_up_exactly(rig: Rig, ref: Any) -> None:
     assert seen["fees_usdt"] == Decimal("0.9")
     assert seen["funding_usdt"] == Decimal("0.5")
     assert seen["counts"] == {"Fill": 3, "FundingPaid": 2}
+    assert seen["fill_causes"] == {"order": 3}
 
 
 def test_refusals_and_fee_warnings_are_counted_by_gate(rig: Rig, ref: Any) -> None:

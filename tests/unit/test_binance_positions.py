@@ -189,6 +189,18 @@ def test_a_listed_position_older_than_the_stream_is_not_believed():
     assert made.changed("BTCUSDT").quantity == D("0.010")
 
 
+@pytest.mark.parametrize(("began_ms", "quantity"), [(549, "0.010"), (550, "0")])
+def test_the_clock_may_be_a_little_ahead_when_a_reading_begins(began_ms, quantity):
+    made = book()
+    made.hear_position(position(at_ms=500))
+    hear(made, algo(1, createTime=501))
+    made.read([], [], began_ns=began_ms * MS)
+    assert made.changed("BTCUSDT").quantity == D(quantity)
+    assert len(made.reducing("BTCUSDT")) == 1
+    made.read([], [], began_ns=551 * MS)
+    assert made.reducing("BTCUSDT") == []
+
+
 def test_a_reading_of_one_symbol_says_nothing_of_others():
     made = book()
     made.hear_position(position())

@@ -189,6 +189,14 @@ def test_top_is_the_newer_of_book_and_quote(codec: BinanceCodec) -> None:
     assert math.isnan(codec.top_bid)
 
 
+@pytest.mark.parametrize("sides", [("0", "0", "100.9", "4"), ("99.0", "3", "0", "0")])
+def test_a_book_with_one_side_has_no_top_to_tell(codec: BinanceCodec, sides) -> None:
+    assert codec.top(5) is not None
+    codec.decode(encode(quote(1011, *sides)))
+    assert codec.synced
+    assert codec.top(5) is None
+
+
 def test_nothing_is_valid_before_the_first_frame() -> None:
     codec = fresh()
     assert not codec.top_valid

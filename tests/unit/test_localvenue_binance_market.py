@@ -176,6 +176,33 @@ def test_no_diff_shows_a_best_price_before_its_quote_did(desk):
     assert diffs
 
 
+def test_a_book_without_a_side_has_no_quote_until_it_has_one(desk):
+    stream = desk.stream("/ws/btcusdt@bookTicker")
+    asks = desk.world.levels(BTC, -1, 1000)
+    for ticks, _ in asks:
+        desk.world.set_level(BTC, -1, ticks, 0)
+    desk.run(0.1)
+    assert stream.take() == []
+    desk.world.set_level(BTC, -1, asks[0][0], 3)
+    desk.run(0.1)
+    (told,) = stream.take()
+    assert told["A"] == "0.003"
+
+
+def test_a_level_that_only_a_snapshot_showed_is_taken_back(desk):
+    stream = desk.stream("/public/ws/btcusdt@depth@100ms")
+    desk.world.set_level(BTC, 1, 618_001, 9)
+    snapshot = desk.public("/v1/depth", symbol=BTC)
+    assert snapshot["bids"][0] == ["61800.10", "0.009"]
+    desk.world.set_level(BTC, 1, 618_001, 0)
+    desk.run(0.2)
+    frames = stream.take()
+    book, applied = replayed(desk, frames, snapshot)
+    assert applied == 1
+    assert book == truth(desk)
+    assert ["61800.10", "0.000"] in frames[0]["b"]
+
+
 def test_partial_depth_is_whole_every_time(desk):
     stream = desk.stream("/ws/btcusdt@depth5@100ms")
     desk.world.set_level(BTC, 1, 617_900, 77)

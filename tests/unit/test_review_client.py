@@ -17,12 +17,14 @@ from hfengine.live import _prepare
 from hfengine.messages import (
     Close,
     FundingPaid,
+    LeverageChanged,
     LeverageProof,
     OpenBracket,
     OrderUpdate,
     PositionChanged,
     Refusal,
     Start,
+    Timer,
 )
 from hfengine.requests import LeverageSetting
 from hfengine.settings import Fees, Leverage, Settings
@@ -372,3 +374,36 @@ def test_an_end_that_was_read_before_the_stream_spoke_is_left() -> None:
         "new",
         "partially_filled",
     ]
+
+
+def test_a_sweep_that_was_under_way_while_we_set_a_leverage_tells_nothing() -> None:
+    venue = opened()
+    told: list[Any] = []
+
+    class Overtaken:
+        async def leverage_of(self, symbol: str) -> LeverageSetting:
+            venue._leverage[symbol] = 20
+            return LeverageSetting(symbol, 15, "isolated")
+
+    venue._quirks = Overtaken()
+    venue._desk.tell = told.append
+    venue._leverage = {"S0": 10}
+    asyncio.run(venue._sweep_some())
+    assert not told
+    assert venue._leverage == {"S0": 20}
+
+
+def test_a_reading_from_before_another_client_s_change_is_no_proof(rig: Rig, ref: Any) -> None:
+    reading = [50, 20]
+
+    async def slow(symbol: str) -> LeverageSetting:
+        got = reading.pop(0) if symbol == "BTCUSDT" and len(reading) > 1 else reading[-1]
+        await rig.pause(0.1)
+        return LeverageSetting(symbol, got, "isolated")
+
+    rig.venue.leverage_of = slow  # type: ignore[method-assign]
+    ref.tell(Timer("prove BTCUSDT"))
+    rig.run(0.05)
+    rig.tell(ref, LeverageChanged("BTCUSDT", T0_NS, 20))
+    rig.run(1.0)
+    assert {proof.got for proof in rig.all(LeverageProof)} == {20}

@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from hfengine.errors import VenueRejected, VenueUnavailable
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.instruments import ASSUMED
-from hfengine.messages import Fill, Halt, OrderUpdate, PositionChanged, Resume
+from hfengine.messages import (
+    Fill,
+    Halt,
+    OrderUpdate,
+    PositionChanged,
+    ProtectionRefused,
+    Resume,
+)
 from hfengine.requests import OrderRequest
 from hfengine.venues import venue_desk
 from tests.live_desk import SYMBOL, LiveDesk, live
@@ -253,5 +260,47 @@ def test_what_protects_or_reduces_may_use_the_reserved_budget_and_entries_may_no
                 ("OrderCreate", "protect"),
                 ("OrderCancelAll", "protect"),
             ]
+
+    asyncio.run(go())
+
+
+def test_a_stop_that_was_never_sent_is_told_and_one_whose_fate_is_open_is_looked_for() -> None:
+    async def go() -> None:
+        async with live("bybit") as desk:
+            stop = OrderRequest(
+                "es", SYMBOL, -1, "stop_market", Decimal("0.010"), trigger=Decimal(1)
+            )
+            desk.venue._protection_answered(stop, VenueUnknown("lost"))
+            assert not desk.told(ProtectionRefused)
+            assert desk.venue._reconcile_due
+            desk.venue._protection_answered(stop, VenueUnavailable("closing"))
+            (refused,) = desk.told(ProtectionRefused)
+            assert (refused.client_id, refused.leg) == ("es", "stop")
+
+    asyncio.run(go())
+
+
+def test_what_was_wrong_before_anybody_listened_is_told_when_somebody_does() -> None:
+    async def go() -> None:
+        async with live("bybit", connected=False) as desk:
+            await desk.venue.prepare()
+            desk.venue._desk.halt("clock", "skewed")
+            desk.connect_only()
+            assert [halt.source for halt in desk.told(Halt)] == ["clock"]
+
+    asyncio.run(go())
+
+
+def test_a_margin_mode_that_some_symbols_refuse_is_refused(monkeypatch: Any) -> None:
+    async def go() -> None:
+        async with live("bybit", connected=False) as desk:
+            await desk.venue.prepare()
+
+            async def refusing(*_asked: Any) -> dict[str, Any]:
+                return {"reasons": [{"reasonCode": "1", "reasonMsg": "position open"}]}
+
+            monkeypatch.setattr(desk.venue._quirks, "_post", refusing)
+            with pytest.raises(VenueRejected, match="position open"):
+                await desk.venue.set_margin_mode(SYMBOL, "cross")
 
     asyncio.run(go())

@@ -194,3 +194,41 @@ def test_a_partial_stop_shrinks_to_what_the_position_has_left():
         assert order is not None
         assert order.quantity == D(left)
     assert desk.exchange.position("a", BTC).covered == D("0.3")
+
+
+def test_a_partial_stop_is_not_the_positions_own_after_a_restore():
+    desk = Desk(detailed=True)
+    desk.quote(60_000)
+    desk.place(1, 1)
+    desk.exchange.add_protection("a", BTC, "stop_market", D(59_000), "mark", D("0.4"), desk.tick())
+    listed = list(desk.by_symbol.values())
+    restored = type(desk.exchange).restore(listed, desk.exchange.dump(), detailed=True)
+    restored.set_protection("a", BTC, D(58_000), D(0), "mark", desk.tick())
+    stops = [
+        (one.update.trigger, one.update.quantity, one.partial)
+        for one in restored.order_reports("a", BTC, open_only=True)
+    ]
+    assert stops == [(D(59_000), D("0.4"), True), (D(58_000), D(1), False)]
+
+
+@pytest.mark.parametrize("suffix", ["-sl", "-tp"])
+def test_an_entry_whose_protection_would_take_a_used_id_is_refused(suffix):
+    desk = Desk()
+    desk.quote(60_000)
+    desk.place(1, "0.01", client_id=f"e{suffix}")
+    with pytest.raises(VenueRejected, match="duplicate_client_id"):
+        desk.place(1, "0.01", client_id="e", target=D(61_000))
+    assert desk.place(1, "0.01", client_id="e").state == "filled"
+
+
+def test_a_target_is_held_against_the_price_it_watches():
+    desk = Desk()
+    desk.quote(60_000)
+    desk.place(1, 1)
+    desk.trade(60_100, "0.1", 1)
+    desk.mark(60_000)
+    wanted = (D(59_000), D(60_050), "mark", desk.tick())
+    with pytest.raises(VenueRejected, match="target_wrong_side"):
+        desk.exchange.set_protection("a", BTC, *wanted, target_by="last")
+    assert desk.exchange.position("a", BTC).stop == 0
+    assert desk.exchange.set_protection("a", BTC, *wanted).target == 60_050

@@ -222,3 +222,36 @@ def test_a_partial_stop_is_attached_though_the_venue_died_between_the_fill_and_i
     run(before, state=state)
     run(after, state=state)
     run(after, state=state)
+
+
+def test_a_close_on_trigger_without_reduce_only_closes_nothing():
+    async def scenario(venue: Venue) -> None:
+        assert (await venue.order(orderLinkId="a"))["retCode"] == 0
+        more = {"side": "Sell", "qty": "0", "closeOnTrigger": True}
+        assert (await venue.order(**more))["retCode"] == 10001
+        assert venue.world.exchange.position("main", BTC).quantity == Decimal("0.01")
+        assert (await venue.order(**more, reduceOnly=True))["retCode"] == 0
+        assert venue.world.exchange.position("main", BTC).quantity == 0
+
+    run(scenario)
+
+
+def test_partial_stops_of_an_entry_add_up_to_what_it_filled_however_often():
+    async def scenario(venue: Venue) -> None:
+        price = away(venue, -1)
+        more = {"qty": "0.04", "stopLoss": away(venue, -3), "tpslMode": "Partial"}
+        await venue.order(orderType="Limit", price=price, orderLinkId="e", **more)
+        await turn()
+        world = venue.world
+        ticks = int(Decimal(price) / world.instruments[BTC].price_tick)
+        ahead = dict(world.levels(BTC, 1, 1000)).get(ticks, 40) - 40
+        for steps in (ahead + 10, 10, 10, 10):
+            world.market.on_trade(BTC, ticks, steps, -1)
+            await turn()
+            position = world.exchange.position("main", BTC)
+            stops = world.exchange.order_reports("main", BTC, open_only=True)
+            attached = [one.update.quantity for one in stops if one.attached]
+            assert sum(attached) == position.quantity
+        assert position.quantity == Decimal("0.04")
+
+    run(scenario)

@@ -92,12 +92,42 @@ def test_the_whole_ends_with_its_last_part():
     whole, _ = place(splitter, closing(), [("100", "filled"), ("0", "new"), ("0", "new")])
     assert (whole.state, whole.filled) == ("partially_filled", 100)
     second = splitter.order(update("hf-a-000007x02", Decimal(100), "100", "filled"))
-    assert second.state == "partially_filled"
-    last = splitter.order(update("hf-a-000007x03", Decimal(100), "40", "cancelled"))
+    assert (second.state, second.filled) == ("partially_filled", 100)
+    third = splitter.order(update("hf-a-000007x03", Decimal(100), "40", "cancelled"))
+    assert (third.state, third.filled) == ("partially_filled", 140)
+    assert splitter.find("hf-a-000007x0").whole().state == "cancelled", "all parts as known"
+    last = splitter.order(update("hf-a-000007x01", Decimal(100), "100", "filled"))
     assert (last.state, last.filled, last.quantity) == ("cancelled", 240, 300)
-    # an end is never taken back
-    again = splitter.order(update("hf-a-000007x03", Decimal(100), "0", "new"))
-    assert (again.state, again.filled) == ("cancelled", 240)
+
+
+def test_the_end_is_told_once_though_the_answers_knew_it_before():
+    splitter = Splitter({"BTCUSDT": BTC})
+    place(splitter, closing("240"), [("120", "filled")] * 2)
+    news = [("1", "0", "new"), ("1", "120", "filled"), ("2", "0", "new"), ("2", "120", "filled")]
+    told = [
+        splitter.order(update(f"hf-a-000007x0{n}", Decimal(120), filled, state))
+        for n, filled, state in news
+    ]
+    assert [(one.state, one.filled) for one in told] == [
+        ("new", 0),
+        ("partially_filled", 120),
+        ("partially_filled", 120),
+        ("filled", 240),
+    ]
+    # neither again nor taken back
+    for filled, state in (("120", "filled"), ("0", "new")):
+        assert splitter.order(update("hf-a-000007x02", Decimal(120), filled, state)) is None
+
+
+def test_an_end_that_knows_of_more_fills_is_told_again():
+    splitter = Splitter({"BTCUSDT": BTC})
+    place(splitter, closing("240"), [("0", "new")] * 2)
+    ends = [("1", "120", "filled"), ("2", "30", "cancelled"), ("2", "120", "filled")]
+    told = [
+        splitter.order(update(f"hf-a-000007x0{n}", Decimal(120), filled, state))
+        for n, filled, state in ends
+    ]
+    assert [(one.state, one.filled) for one in told[1:]] == [("cancelled", 150), ("filled", 240)]
 
 
 def test_a_part_the_venue_refuses_counts_as_ended():
@@ -154,3 +184,11 @@ def test_fills_of_parts_are_fills_of_the_whole():
     assert splitter.fill(fill).client_id == "hf-a-000007x0"
     other = replace(fill, client_id="hf-a-000008x0")
     assert splitter.fill(other) is other
+
+
+def test_one_open_part_leaves_the_whole_open_though_the_others_are_filled():
+    splitter = Splitter({"BTCUSDT": BTC})
+    with pytest.raises(VenueUnknown, match="cut"):
+        place(splitter, closing(), [("100", "filled"), VenueUnknown("cut"), ("100", "filled")])
+    whole = splitter.find("hf-a-000007x0")
+    assert (whole.whole().state, whole.whole().filled) == ("partially_filled", 200)

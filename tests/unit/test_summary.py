@@ -34,6 +34,7 @@ RUN = Summary(
     leverage_mismatches={"BTCUSDT": "20x isolated, wanted 50x isolated: no entries"},
     brackets=2,
     fills=5,
+    fill_causes={"order": 2},
     orders_rejected=0,
     rebalances={"hold": 1, "drift_flip": 2},
     uncovered_max_ms=1.25,
@@ -126,3 +127,9 @@ def test_a_venues_line_holds_what_a_person_looks_for() -> None:
     )
     told = "clock offset ms -1, orders (rest 4, websocket 0), warnings set time above 2 s; one more"
     assert line.split(maxsplit=2)[2] == told
+
+
+def test_fills_of_the_venues_own_orders_are_told_apart() -> None:
+    assert ":" not in rows()["fills"]
+    fired = replace(RUN, fill_causes={"target": 1, "order": 2})
+    assert rows(fired)["fills"].endswith(": order 2, target 1")

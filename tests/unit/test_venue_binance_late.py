@@ -65,6 +65,41 @@ PARAMS = {"newClientOrderId": "hf-a-000001e0", "symbol": SYMBOL, "side": "BUY", 
 PARAMS |= {"quantity": "0.010", "timeInForce": "IOC"}
 
 
+def test_a_lost_entry_that_the_stream_told_of_first_gets_its_target_once() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+
+        def told_first(_params: Any) -> Any:
+            bench.order("hf-a-000001e0", "FILLED", S="BUY")
+            return VenueUnknown("cut")
+
+        bench.desk.answer(PLACE, told_first)
+        with pytest.raises(VenueUnknown):
+            await bench.quirks.place(ENTRY)
+        bench.order("hf-a-000001e0", "FILLED", S="BUY")
+        await bench.desk.settle()
+        assert [p["clientAlgoId"][-1] for p in bench.desk.called(ALGO)] == ["s", "t"]
+
+    run(scenario)
+
+
+def test_an_answered_entry_gets_one_target_whatever_the_stream_tells() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+
+        def told_first(params: Any) -> Any:
+            bench.order("hf-a-000001e0", "FILLED", S="BUY")
+            return order_row(params)
+
+        bench.desk.answer(PLACE, told_first)
+        await bench.quirks.place(ENTRY)
+        bench.order("hf-a-000001e0", "FILLED", S="BUY")
+        await bench.desk.settle()
+        assert [p["clientAlgoId"][-1] for p in bench.desk.called(ALGO)] == ["s", "t"]
+
+    run(scenario)
+
+
 def test_a_lost_entry_that_came_to_nothing_takes_its_stop_back() -> None:
     async def scenario() -> None:
         bench = Bench()

@@ -335,3 +335,69 @@ def test_a_stop_sent_again_under_the_same_id_is_news_again() -> None:
         assert [told.leg for told in bench.desk.of(ProtectionRefused)] == ["stop"]
 
     run(scenario)
+
+
+def test_orphans_found_at_the_start_are_looked_at() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        sweep_answers(bench, algo_row(5, STOP))
+        bench.desk.pass_ms(60_000)
+        assert await bench.quirks.positions() == []
+        bench.desk.timers.fire_all()
+        await bench.desk.settle()
+        assert bench.desk.called(UNALGO) == [{"symbol": SYMBOL, "algoId": "5"}]
+
+    run(scenario)
+
+
+def test_a_position_whose_margin_mode_is_not_known_is_asked_for() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        sweep_answers(bench, risk=[risk_row("0.010")])
+        setting = {"symbol": SYMBOL, "marginType": "CROSSED", "leverage": 20}
+        bench.desk.answer("fapiPrivateGetSymbolConfig", [setting])
+        (held,) = await bench.quirks.positions()
+        assert (held.margin_mode, held.leverage, held.margin_usdt) == ("cross", 20, 30)
+
+    run(scenario)
+
+
+def test_only_the_leg_in_the_way_makes_room() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        part = {"closePosition": False, "reduceOnly": True, "quantity": "0.004"}
+        sweep_answers(bench, algo_row(7, "old"), algo_row(8, "part", **part))
+        bench.desk.answer(ALGO, refused("protection_exists"), Algos().place)
+        await bench.quirks.place(replace(ENTRY, target=D(0)))
+        await bench.desk.settle()
+        assert bench.desk.called(UNALGO) == [{"symbol": SYMBOL, "algoId": "7"}]
+
+    run(scenario)
+
+
+def test_a_lost_leg_that_we_cancelled_ourselves_is_no_news() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.account("0.010")
+        bench.desk.answer(ALGO, VenueUnknown("cut"))
+        bench.desk.answer("fapiPrivateGetAlgoOrder", algo_row(7, STOP, algoStatus="CANCELED"))
+        await bench.quirks.place(replace(ENTRY, target=D(0)))
+        bench.algo(7, STOP, "NEW")
+        bench.account("0", at_ms=20)
+        await bench.desk.settle()
+        assert bench.desk.called(UNALGO) == [{"symbol": SYMBOL, "algoId": "7"}]
+        assert bench.desk.of(ProtectionRefused) == []
+
+    run(scenario)
+
+
+def test_one_symbol_is_flat_whatever_the_others_hold() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        row = {"s": "DOGEUSDT", "ep": "1", "iw": "1", "mt": "isolated", "ps": "BOTH", "pa": "3"}
+        bench.account("", P=[row])
+        book = bench.quirks._at_work.book
+        assert book.is_flat(SYMBOL)
+        assert not book.is_flat("DOGEUSDT")
+
+    run(scenario)

@@ -8,6 +8,7 @@ import pytest
 
 from hfengine.errors import VenueRejected, VenueUnknown
 from hfengine.exchange import rejects
+from hfengine.messages import PositionChanged
 from tests.bitget_bench import (
     ADD,
     AMEND,
@@ -164,5 +165,46 @@ def test_a_list_whose_pages_do_not_advance_ends() -> None:
         bench.desk.answer("privateMixGetV2MixAccountBill", answered(bills=[], endId=None))
         assert await bench.quirks.fills_since(BEGAN_MS) == []
         assert len(bench.desk.called("privateMixGetV2MixOrderFills")) == 2
+
+    run(scenario)
+
+
+def test_a_stop_made_after_a_reading_began_still_covers() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.position()
+        bench.plan("1", "psl", "59500", cTime=str(BEGAN_MS + 5))
+        bench.plan("2", "ptp", "61000", cTime=str(BEGAN_MS - 50))
+        plans = answered(entrustedList=[], endId=None)
+        bench.desk.answer("privateMixGetV2MixOrderOrdersPlanPending", plans)
+        bench.desk.answer("privateMixGetV2MixPositionAllPosition", {"data": []})
+        (held,) = await bench.quirks.positions()
+        assert (held.stop, held.target, held.covered) == (59500, 0, D("0.01"))
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("fill_ms", "again"), [(9, 1), (10, 1), (11, 0)])
+def test_a_position_told_before_its_fill_is_told_again(fill_ms: int, again: int) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.desk.answer(PLACE, answered(orderId="77"))
+        await bench.quirks.place(ENTRY)
+        bench.position(at_ms=10)
+        told = len(bench.desk.of(PositionChanged))
+        bench.fill("77", at_ms=fill_ms, tradeSide="open")
+        assert len(bench.desk.of(PositionChanged)) - told == again
+
+    run(scenario)
+
+
+def test_in_one_way_mode_a_stop_names_the_side_of_its_position() -> None:
+    async def scenario() -> None:
+        bench = Bench(position_mode="one_way")
+        bench.position(posMode="one_way_mode", holdSide="short", liquidationPrice="62000")
+        bench.desk.answer(ADD, answered(orderId="7"))
+        moved = await bench.quirks.protect(SYMBOL, D(61000), D(0))
+        assert bench.desk.called(ADD)[0]["holdSide"] == "sell"
+        assert (moved.side, moved.stop, moved.covered) == (-1, 61000, D("0.01"))
 
     run(scenario)

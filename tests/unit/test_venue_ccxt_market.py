@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import ccxt
@@ -411,3 +412,33 @@ def _bybit_market(exchange: Any) -> dict[str, Any]:
             "active": True,
         }
     )
+
+
+def test_subscriptions_go_out_one_after_the_other_again_after_a_break():
+    class Timed(FakeExchange):
+        def __init__(self) -> None:
+            super().__init__(watchTicker=True)
+            self.subscribed_s: list[float] = []
+
+        async def _next(self, name: str, *asked: Any) -> Any:
+            self.subscribed_s.append(asyncio.get_running_loop().time())
+            return await super()._next(name, *asked)
+
+    async def test() -> None:
+        exchange = Timed()
+        async with ccxt_rig(exchange, replace(QUICK, subscribe_every_s=0.02)) as rig:
+            await until(lambda: len(exchange.subscribed_s) == 3)
+            told = {"book": book(), "trades": [trade()], "ticker": {"markPrice": 1.0}}
+            for queue, one in told.items():
+                exchange.queues[queue].put_nowait(one)
+            await until(lambda: len(exchange.subscribed_s) == 6)
+            for queue in told:
+                exchange.queues[queue].put_nowait(ccxt.NetworkError("gone"))
+            await until(lambda: len(exchange.subscribed_s) == 9)
+            assert len(rig.all(FeedFault)) == 3
+        told_s = exchange.subscribed_s
+        # a timer may fire a moment early, never by half of its time
+        assert all(later - one > 0.01 for one, later in pairwise(told_s[:3]))
+        assert all(later - one > 0.01 for one, later in pairwise(told_s[6:]))
+
+    run(test)

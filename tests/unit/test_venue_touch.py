@@ -95,3 +95,15 @@ def test_a_book_with_one_side_is_empty() -> None:
     codec.decode(b'{"lastUpdateId":10,"bids":[["100.0","1.0"]],"asks":[]}')
     codec.decode(diff(9, 11, 8))
     assert view.is_empty
+
+
+def test_a_quote_far_below_the_book_still_finds_what_lies_behind_it() -> None:
+    book = Book("0.1", "0.1")
+    codec = BinanceCodec("BTCUSDT", book)
+    bids = ",".join(f'["{100 - n / 10:.1f}","1.0"]' for n in range(60))
+    codec.decode(f'{{"lastUpdateId":10,"bids":[{bids}],"asks":[["100.1","4.0"]]}}'.encode())
+    codec.decode(diff(9, 11, 8))
+    view = TouchBook(codec, book)
+    codec.decode(quote(12, "96.0", "96.1"))
+    assert view.levels(1, 3) == [(960, 5), (959, 10), (958, 10)]
+    assert len(view.levels(1, 50)) == 20, "the rest of the book, and no more"

@@ -39,16 +39,27 @@ def levels_text(levels: Levels, grid: Grid) -> str:
 class _Side:
     """One side of a book as last told."""
 
-    __slots__ = ("_levels", "_side")
+    __slots__ = ("_levels", "_shown", "_side")
 
     def __init__(self, levels: Levels, side: int) -> None:
         self._levels = levels
         self._side = side
+        self._shown: list[Levels] = []
+
+    def show(self, levels: Levels) -> None:
+        """Note what a snapshot showed meanwhile: a level may have come and gone since."""
+        self._shown.append(levels)
 
     def move_to(self, levels: Levels) -> Levels:
         """Take new levels; return what changes by price, 0 steps for levels that went."""
         found = changes(self._levels, levels, self._side)
         self._levels = levels
+        if self._shown:
+            merged = dict(found)
+            for shown in self._shown:
+                merged.update(changes(shown, levels, self._side))
+            self._shown.clear()
+            return sorted(merged.items())
         if self._side > 0:
             found.reverse()
         return found
@@ -66,6 +77,11 @@ class Diffs:
         self._version = world.version(self._symbol)
         self._bids = _Side(world.levels(self._symbol, 1, DEPTH), 1)
         self._asks = _Side(world.levels(self._symbol, -1, DEPTH), -1)
+
+    def show(self, bids: Levels, asks: Levels) -> None:
+        """Note a snapshot: the next diff must lead from there, too."""
+        self._bids.show(bids)
+        self._asks.show(asks)
 
     def frame(self) -> bytes | None:
         """Return the diff since the last one, None when nothing changed."""
@@ -133,7 +149,8 @@ class Best:
             return None
         self._version = version
         best = self._look()
-        if best == self._best:
+        # a side without orders has no best: the quote waits for one
+        if best == self._best or not (best[0][0] and best[1][0]):
             return None
         self._best = best
         return self.text()

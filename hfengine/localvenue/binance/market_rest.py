@@ -1,8 +1,9 @@
 """Calls on the public market."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from hfengine.localvenue.binance.book import DEPTH, snapshot_id
+from hfengine.localvenue.binance.book import DEPTH, Levels, snapshot_id
 from hfengine.localvenue.binance.desk import Desk
 from hfengine.localvenue.binance.errors import BinanceError
 from hfengine.localvenue.binance.market_rows import (
@@ -24,6 +25,9 @@ DEPTH_LIMITS: Final = frozenset({5, 10, 20, 50, 100, 500, 1000})
 ASSETS: Final = [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}]
 HOUR_NS: Final = 3_600_000_000_000
 
+Shown = Callable[[str, Levels, Levels], None]
+"""Hears which bids and asks of a symbol a snapshot showed."""
+
 
 def depth_weight(call: Call) -> int:
     """Return what a depth call costs: by its limit."""
@@ -34,8 +38,9 @@ def depth_weight(call: Call) -> int:
 class MarketCalls:
     """Public calls."""
 
-    def __init__(self, desk: Desk, rates: Rates) -> None:
+    def __init__(self, desk: Desk, rates: Rates, shown: Shown) -> None:
         self._desk = desk
+        self._shown = shown
         self._rates = rates
         self._world = desk.world
         self._symbol_rows = [symbol_row(grid) for grid in desk.grids.values()]
@@ -68,12 +73,11 @@ class MarketCalls:
             raise BinanceError(-4021, "Invalid depth limit.")
         grid, world = self._desk.grid(symbol), self._world
         count, now_ms = min(limit, DEPTH), world.now_ms()
+        bids, asks = world.levels(symbol, 1, count), world.levels(symbol, -1, count)
+        self._shown(symbol, bids, asks)
         sides = {
-            name: [
-                [grid.ticks(ticks), grid.steps(steps)]
-                for ticks, steps in world.levels(symbol, side, count)
-            ]
-            for name, side in (("bids", 1), ("asks", -1))
+            name: [[grid.ticks(ticks), grid.steps(steps)] for ticks, steps in levels]
+            for name, levels in (("bids", bids), ("asks", asks))
         }
         last = snapshot_id(world.version(symbol))
         return {"lastUpdateId": last, "E": now_ms, "T": now_ms, **sides}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from hfengine.exchange.reports import FillReport
-from hfengine.localvenue.binance.book import Best, Diffs, Partial
+from hfengine.localvenue.binance.book import Best, Diffs, Levels, Partial
 from hfengine.localvenue.binance.desk import Desk
 from hfengine.localvenue.binance.market_rows import (
     INTERVALS_S,
@@ -44,14 +44,23 @@ Frames = Callable[[], Iterable[bytes]]
 class Channel:
     """One stream and who hears it; no period: it is told when something happens."""
 
-    __slots__ = ("after", "frames", "listeners", "name", "period_s")
+    __slots__ = ("after", "frames", "listeners", "name", "period_s", "shown")
 
-    def __init__(self, name: str, period_s: float, frames: Frames, after: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        period_s: float,
+        frames: Frames,
+        after: str = "",
+        shown: Callable[[Levels, Levels], None] | None = None,
+    ) -> None:
         self.name = name
         self.period_s = period_s
         self.frames = frames
         self.after = after
         """The stream to tell first: a diff never shows a best price before its quote did."""
+        self.shown = shown
+        """Hears what snapshots of its symbol showed."""
         self.listeners: dict[Listener, None] = {}
 
     def tell(self, payload: bytes) -> None:
@@ -106,6 +115,13 @@ class PublicStreams:
                 beat[0]()
                 del self._beats[channel.period_s]
 
+    def shown(self, symbol: str, bids: Levels, asks: Levels) -> None:
+        """Let the diffs of a symbol lead from a snapshot that was just given, too."""
+        prefix = f"{symbol.lower()}@depth"
+        for name, channel in self._channels.items():
+            if channel.shown is not None and name.startswith(prefix):
+                channel.shown(bids, asks)
+
     def forced(self, report: FillReport) -> None:
         """Tell the public of a liquidation."""
         fill = report.fill
@@ -149,8 +165,12 @@ class PublicStreams:
         if depth is not None:
             count, cadence_ms = depth.groups()
             period_s = max(int(cadence_ms or 250) / 1000, FAST_S)
-            book = Partial(self._world, grid, int(count)) if count else Diffs(self._world, grid)
-            return Channel(name, period_s, _maybe(book.frame), after=f"{prefix}@bookTicker")
+            if count:
+                frames = _maybe(Partial(self._world, grid, int(count)).frame)
+                return Channel(name, period_s, frames, after=f"{prefix}@bookTicker")
+            diffs = Diffs(self._world, grid)
+            frames, shown = _maybe(diffs.frame), diffs.show
+            return Channel(name, period_s, frames, after=f"{prefix}@bookTicker", shown=shown)
         if kind == "bookTicker":
             return Channel(name, FAST_S, _maybe(Best(self._world, grid).frame))
         if kind.startswith("kline_") and kind[6:] in INTERVALS_S:
