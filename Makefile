@@ -42,7 +42,7 @@ venue: setup ## serve a local exchange: make venue [DIALECT=bybit] [PORT=9100] [
 	@$(BIN)/hfengine venue --dialect $(DIALECT) --port $(PORT) $(ARGS)
 
 test: setup ## run the whole test suite
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 check: setup ## lint, format check, types, architecture and seam rules
 	@$(BIN)/ruff check .

@@ -211,7 +211,9 @@ def test_with_warn_it_trades_at_the_venue_s_own_leverage_and_says_so(kept: Told)
 def test_an_ok_that_was_none_is_caught_by_reading_back(kept: Told) -> None:
     first: dict[str, tuple[int, str]] = {}
     for row in of(kept.rows, "LeverageProof"):
-        first.setdefault(row["symbol"], (row["got"], row["source"]))
+        # a reading begun before the setting may tell its middle: one side set, the other not yet
+        if row["source"] != "read":
+            first.setdefault(row["symbol"], (row["got"], row["source"]))
     assert first == {**dict.fromkeys(OTHERS, (20, "set and read")), CROSS: (50, "set and read")}
     record = kept.summary["venues"][kept.dialect]["leverage"]
     assert record["mismatches"] == record["sets"] - 1 == len(OTHERS)

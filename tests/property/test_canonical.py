@@ -88,7 +88,7 @@ def known(codec: Codec) -> tuple[object, ...]:
 def check_top(codec: Codec) -> None:
     """Compare the tick in one call with the properties it stands for."""
     told = codec.top(IMBALANCE_LEVELS)
-    needed = codec.synced and (codec.top_valid or isinstance(codec, BinanceCodec))
+    needed = codec.synced and codec.top_valid
     assert (told is not None) is needed
     if told is not None:
         read = [getattr(codec, name) for name in TOP]
