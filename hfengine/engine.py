@@ -320,8 +320,12 @@ class Engine:
 
     async def _pause(self, seconds: float) -> None:
         woken = self._loop.create_future()
-        self._loop.call_later(seconds, woken.set_result, None)
-        await woken
+        timer = self._loop.call_later(seconds, woken.set_result, None)
+        try:
+            await woken
+        finally:
+            # a wait that was cancelled has nobody to wake
+            timer.cancel()
 
     async def _ask(self, name: str) -> dict[str, Any]:
         if name not in self._down:

@@ -311,3 +311,21 @@ def test_a_slow_account_stream_is_waited_for(make: Make) -> None:
     summary = engine.run()
     assert summary.fills >= 2
     assert summary.ledger_difference_usdt == 0
+
+
+def test_a_wait_that_is_cancelled_wakes_nobody_later(make: Make) -> None:
+    engine = make()
+    loop = engine._loop
+    lost: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, context: lost.append(context))
+
+    async def scenario() -> None:
+        waiting = loop.create_task(engine._pause(0.1))
+        await engine._pause(0.01)
+        waiting.cancel()
+        await engine._pause(0.5)
+        assert waiting.cancelled()
+
+    loop.run_until_complete(scenario())
+    loop.close()
+    assert lost == []
