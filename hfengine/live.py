@@ -48,7 +48,7 @@ def live(profile: Profile, *, urls: Mapping[str, str], keys: Mapping[str, ApiKey
                 margin_mode=settings.leverage.margin_mode,
                 keys=keys.get(name),
                 url=urls.get(name, ""),
-                symbols=symbols_at(settings, name),
+                symbols=settings.symbols_at(name),
                 host=host,
                 clock=clock,
                 random=Seed(settings.seed).stream(f"venue {name}"),
@@ -79,11 +79,6 @@ def live(profile: Profile, *, urls: Mapping[str, str], keys: Mapping[str, ApiKey
         close=partial(_close, opened),
         health=partial(_health, opened),
     )
-
-
-def symbols_at(settings: Settings, venue: str) -> list[str]:
-    """Return a profile's symbols of one venue, as that venue writes them."""
-    return [plain_symbol(one) for one in settings.symbols if settings.venue_of(one) == venue]
 
 
 async def _prepare(opened: Mapping[str, LiveVenue]) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from hfengine.localvenue.bitget.books import checksum
 from hfengine.localvenue.bitget.dialect import PRIVATE_SOCKET, PUBLIC_SOCKET
-from hfengine.localvenue.bitget.figures import grid_text, plain
+from hfengine.localvenue.bitget.figures import grid_text
 from hfengine.localvenue.faults import Rule
+from hfengine.localvenue.figures import plain
 from tests.bitget_venue import (
     BTC,
     COMMON,

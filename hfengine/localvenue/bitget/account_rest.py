@@ -16,11 +16,12 @@ from hfengine.localvenue.bitget.account_rows import (
 )
 from hfengine.localvenue.bitget.desk import Desk
 from hfengine.localvenue.bitget.errors import parameter, refused_by
-from hfengine.localvenue.bitget.figures import ZERO, ms, per, plain, shown
+from hfengine.localvenue.bitget.figures import ZERO, ms, per, shown
 from hfengine.localvenue.bitget.order_rows import Row
 from hfengine.localvenue.bitget.parameters import Call
 from hfengine.localvenue.bitget.standing import COIN, HEDGE, HOLD_SIDES, ONE_WAY, Standing
 from hfengine.localvenue.bitget.tally import Round
+from hfengine.localvenue.figures import plain
 from hfengine.localvenue.world import World
 from hfengine.requests import Slot
 

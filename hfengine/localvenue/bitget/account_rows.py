@@ -7,9 +7,10 @@ from hfengine.exchange.ledger import LedgerEntry
 from hfengine.exchange.reports import OrderReport, PositionReport
 from hfengine.instruments import Instrument
 from hfengine.localvenue.bitget import identity
-from hfengine.localvenue.bitget.figures import ZERO, ms, per, plain, shown, unset
+from hfengine.localvenue.bitget.figures import ZERO, ms, per, shown, unset
 from hfengine.localvenue.bitget.order_rows import Row, is_live_order
 from hfengine.localvenue.bitget.standing import COIN, HOLD_SIDES, Standing, reduces
+from hfengine.localvenue.figures import plain
 from hfengine.messages import BalanceChanged
 
 SATOSHI: Final = Decimal("1e-16")

@@ -4,19 +4,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
+from hfengine.localvenue.figures import plain
+
 ZERO: Final = Decimal(0)
 GRAIN: Final = Decimal("1e-16")
 """Ratios and divided sums are shown to this; sums of money are shown exact."""
 
 GridText = Callable[[int], str]
-
-
-def plain(number: Decimal) -> str:
-    """Return a figure exactly, without exponent and without zeros behind the last digit."""
-    text = format(number, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
 
 
 def shown(number: Decimal) -> str:

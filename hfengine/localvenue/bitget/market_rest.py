@@ -5,9 +5,10 @@ from typing import Any, Final
 from hfengine.instruments import Instrument
 from hfengine.localvenue.bitget import identity
 from hfengine.localvenue.bitget.errors import Refused, parameter
-from hfengine.localvenue.bitget.figures import ms, per, places, plain
+from hfengine.localvenue.bitget.figures import ms, per, places
 from hfengine.localvenue.bitget.order_rows import Row
 from hfengine.localvenue.bitget.parameters import Call
+from hfengine.localvenue.figures import plain
 from hfengine.localvenue.world import Candle, PublicTrade, Ticker, World
 
 DEPTH: Final = 100

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hfengine.exchange.reports import FillReport, OrderReport
 from hfengine.localvenue.bitget import identity
-from hfengine.localvenue.bitget.figures import ms, plain, unset
+from hfengine.localvenue.bitget.figures import ms, unset
 from hfengine.localvenue.bitget.identity import Names
 from hfengine.localvenue.bitget.standing import (
     COIN,
@@ -18,6 +18,7 @@ from hfengine.localvenue.bitget.standing import (
     side_text,
     trade_side_text,
 )
+from hfengine.localvenue.figures import plain
 
 Row = dict[str, Any]
 

@@ -15,7 +15,7 @@ from hfengine.localvenue.bitget.errors import (
     refused_by,
     wrong_side,
 )
-from hfengine.localvenue.bitget.figures import ZERO, plain
+from hfengine.localvenue.bitget.figures import ZERO
 from hfengine.localvenue.bitget.order_rows import (
     TPSL_TYPES,
     Row,
@@ -26,6 +26,7 @@ from hfengine.localvenue.bitget.order_rows import (
 from hfengine.localvenue.bitget.parameters import Call
 from hfengine.localvenue.bitget.standing import SLOT_SIDES, Standing, position_side
 from hfengine.localvenue.bitget.trade_rest import failed_row, is_open, only_named, page
+from hfengine.localvenue.figures import plain
 from hfengine.messages import OrderKind
 from hfengine.requests import OrderRequest, Slot
 

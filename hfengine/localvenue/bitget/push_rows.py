@@ -5,7 +5,7 @@ from typing import Final
 
 from hfengine.exchange.reports import FillReport, OrderReport
 from hfengine.localvenue.bitget import identity
-from hfengine.localvenue.bitget.figures import ms, plain, unset
+from hfengine.localvenue.bitget.figures import ms, unset
 from hfengine.localvenue.bitget.identity import Names
 from hfengine.localvenue.bitget.order_rows import (
     PUSH_PLAN_TYPES,
@@ -26,6 +26,7 @@ from hfengine.localvenue.bitget.standing import (
     side_text,
     trade_side_text,
 )
+from hfengine.localvenue.figures import plain
 
 FILLED: Final = frozenset({"partially_filled", "filled"})
 

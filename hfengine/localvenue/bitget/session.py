@@ -1,5 +1,6 @@
 """What both sockets share: pings, operations, acknowledgements, message limits, idleness."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ LOOK_EVERY_S: Final = 30.0
 ARGUMENTS_MAX: Final = 1000
 
 
-class BaseSession:
+class BaseSession(ABC):
     """One client of a socket; `subscribe` and `unsubscribe` are the subclass's."""
 
     def __init__(self, socket: Socket, world: World) -> None:
@@ -52,13 +53,13 @@ class BaseSession:
         """End the timer."""
         self._end_watch()
 
+    @abstractmethod
     def subscribe(self, arg: Mapping[str, Any]) -> bytes | None:
         """Begin a channel; return its first push, None for a channel that does not exist."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unsubscribe(self, arg: Mapping[str, Any]) -> bool:
         """End a channel; tell whether it exists."""
-        raise NotImplementedError
 
     def login(self, _arg: Any) -> None:
         """Take a login; the public socket has none."""

@@ -23,7 +23,7 @@ from hfengine.localvenue.bitget.errors import (
     refused_by,
     wrong_side,
 )
-from hfengine.localvenue.bitget.figures import ZERO, plain
+from hfengine.localvenue.bitget.figures import ZERO
 from hfengine.localvenue.bitget.order_rows import (
     Row,
     detail_row,
@@ -34,6 +34,7 @@ from hfengine.localvenue.bitget.order_rows import (
 )
 from hfengine.localvenue.bitget.parameters import Call
 from hfengine.localvenue.bitget.standing import SLOT_SIDES, Standing
+from hfengine.localvenue.figures import plain
 from hfengine.requests import OrderRequest, Slot, TimeInForce
 
 FORCES: Final[dict[str, TimeInForce]] = {

@@ -3,7 +3,6 @@
 from hfengine.localvenue.bybit.account_rows import account_row, coin_row, key_row
 from hfengine.localvenue.bybit.desk import Desk
 from hfengine.localvenue.bybit.errors import PARAMETERS, Refused
-from hfengine.localvenue.bybit.figures import plain
 from hfengine.localvenue.bybit.gate import Private
 from hfengine.localvenue.bybit.order_desk import Answer
 from hfengine.localvenue.bybit.order_rows import POSITION_INDEX
@@ -11,6 +10,7 @@ from hfengine.localvenue.bybit.pages import forward_page, page, within
 from hfengine.localvenue.bybit.parameters import Parameters, text
 from hfengine.localvenue.bybit.position_desk import PositionDesk
 from hfengine.localvenue.bybit.trade_rest import is_linear, listing
+from hfengine.localvenue.figures import plain
 
 
 class AccountRest:

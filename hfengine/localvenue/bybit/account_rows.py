@@ -9,7 +9,7 @@ from msgspec import Struct
 from hfengine.exchange.orders import PriceSource
 from hfengine.exchange.reports import FillReport, PositionReport
 from hfengine.instruments import Instrument
-from hfengine.localvenue.bybit.figures import ZERO, gridded, ms, per, plain, shown
+from hfengine.localvenue.bybit.figures import ZERO, gridded, ms, per, shown
 from hfengine.localvenue.bybit.identity import order_id, user_id
 from hfengine.localvenue.bybit.order_rows import (
     EXEC_TYPES,
@@ -18,6 +18,7 @@ from hfengine.localvenue.bybit.order_rows import (
     order_type,
     side_name,
 )
+from hfengine.localvenue.figures import plain
 from hfengine.messages import BalanceChanged
 
 USER_PERMISSIONS: Final[dict[str, list[str]]] = {

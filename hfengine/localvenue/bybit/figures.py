@@ -3,17 +3,11 @@
 from decimal import Decimal
 from typing import Final
 
+from hfengine.localvenue.figures import plain
+
 ZERO: Final = Decimal(0)
 GRAIN: Final = Decimal("1e-8")
 """Ratios and averages are shown to this; sums of money are shown exact."""
-
-
-def plain(number: Decimal) -> str:
-    """Return a figure exactly, without exponent and without zeros behind the last digit."""
-    text = format(number, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
 
 
 def shown(number: Decimal) -> str:

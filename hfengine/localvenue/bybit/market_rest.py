@@ -6,7 +6,6 @@ from typing import Final
 
 from hfengine.instruments import Instrument
 from hfengine.localvenue.bybit.errors import PARAMETERS, Refused
-from hfengine.localvenue.bybit.figures import plain
 from hfengine.localvenue.bybit.gate import Public
 from hfengine.localvenue.bybit.market_rows import (
     candle_row,
@@ -21,6 +20,7 @@ from hfengine.localvenue.bybit.order_rows import Row
 from hfengine.localvenue.bybit.pages import forward_page, within
 from hfengine.localvenue.bybit.parameters import Parameters, required, text, whole
 from hfengine.localvenue.bybit.trade_rest import is_linear, listing
+from hfengine.localvenue.figures import plain
 from hfengine.localvenue.world import World
 from hfengine.messages import FundingPaid
 

@@ -4,9 +4,10 @@ from decimal import Decimal
 from typing import Final
 
 from hfengine.instruments import Instrument
-from hfengine.localvenue.bybit.figures import ZERO, gridded, ms, per, plain
+from hfengine.localvenue.bybit.figures import ZERO, gridded, ms, per
 from hfengine.localvenue.bybit.identity import trade_uuid
 from hfengine.localvenue.bybit.order_rows import Row, side_name
+from hfengine.localvenue.figures import plain
 from hfengine.localvenue.world import Candle, PublicTrade, Ticker
 
 LAUNCH_MS: Final = "1585526400000"

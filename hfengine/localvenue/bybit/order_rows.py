@@ -7,8 +7,9 @@ from hfengine.exchange.orders import CONDITIONAL_KINDS
 from hfengine.exchange.reports import FillReport, OrderReport
 from hfengine.instruments import Instrument
 from hfengine.localvenue.bybit.errors import CANCEL_TYPES, REJECT_REASONS
-from hfengine.localvenue.bybit.figures import ZERO, gridded, ms, plain, shown
+from hfengine.localvenue.bybit.figures import ZERO, gridded, ms, shown
 from hfengine.localvenue.bybit.identity import execution_id, link_id, order_id
+from hfengine.localvenue.figures import plain
 from hfengine.messages import OrderKind
 from hfengine.requests import Slot, TimeInForce
 

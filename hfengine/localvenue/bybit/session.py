@@ -1,5 +1,6 @@
 """What the three kinds of Bybit websockets share: frames in and out, subscriptions, idle time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ Frame = dict[str, Any]
 _FRAME: Final = msgspec.json.Decoder()
 
 
-class BybitSession:
+class BybitSession(ABC):
     """One websocket. Subclasses answer the operations."""
 
     def __init__(
@@ -46,9 +47,9 @@ class BybitSession:
         """Forget the connection."""
         self._ended(self)
 
+    @abstractmethod
     def take(self, op: str, frame: Frame) -> None:
         """Do what a frame asks."""
-        raise NotImplementedError
 
     def refuse_frame(self, reason: str) -> None:
         """Answer a frame that is none."""
