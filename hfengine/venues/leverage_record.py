@@ -30,10 +30,18 @@ class LeverageRecord:
         else:
             self.set_failures += 1
 
-    def read(self, symbol: str, leverage: int) -> None:
-        """Take one reading; the first after a setting is compared with it."""
-        agreed = self._agreed.pop(symbol, None)
-        self.mismatches += agreed is not None and agreed != leverage
+    def agreed(self, symbol: str) -> int | None:
+        """Return what a reading that begins now has to find; None where nothing is to compare."""
+        return self._agreed.get(symbol)
+
+    def read(self, symbol: str, leverage: int, agreed: int | None) -> None:
+        """Take one reading; the first that began after a setting is compared with it.
+
+        `agreed` is what was agreed when it began: one under way while the venue was still setting
+        says nothing.
+        """
+        if agreed is not None and self._agreed.pop(symbol, None) is not None:
+            self.mismatches += agreed != leverage
 
     @property
     def success_rate(self) -> float:

@@ -276,9 +276,10 @@ class LiveVenue:
 
     async def leverage_of(self, symbol: str) -> LeverageSetting:
         """Read a symbol's leverage and margin mode."""
+        agreed = self.leverage_stats.agreed(symbol)
         setting = await understood(self._quirks.leverage_of(symbol), symbol)
         self._leverage[symbol] = setting.leverage
-        self.leverage_stats.read(symbol, setting.leverage)
+        self.leverage_stats.read(symbol, setting.leverage, agreed)
         return setting
 
     def _sweep(self) -> None:

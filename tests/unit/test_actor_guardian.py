@@ -232,3 +232,4 @@ def test_margin_of_one_venue_closes_nothing_at_another() -> None:
     assert not rig.all(Close)
     rig.tell(ref, position("BTCUSDT@binance"), low)
     assert rig.one(Close).symbol == "BTCUSDT@binance"
+    rig.close()

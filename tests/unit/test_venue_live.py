@@ -255,11 +255,13 @@ def test_the_record_alerts_below_nine_in_ten_and_above_two_seconds() -> None:
     record = LeverageRecord()
     for number in range(10):
         record.asked(f"S{number}", 50, 30.0, agreed=number > 0)
-    record.read("S5", 50)
+    record.read("S5", 50, record.agreed("S5"))
     assert record.success_rate == pytest.approx(0.9)
     assert record.warnings() == []
-    record.read("S6", 10)
-    record.read("S6", 10)
+    record.read("S6", 0, None)
+    assert record.mismatches == 0, "a reading from before the setting says nothing of it"
+    record.read("S6", 10, record.agreed("S6"))
+    record.read("S6", 10, record.agreed("S6"))
     assert record.mismatches == 1
     assert "80%" in record.warnings()[0]
     record.asked("S1", 20, 2_001.0, agreed=True)
