@@ -26,6 +26,10 @@ ExitReason = Literal[
     "near_liquidation",
     "margin",
     "target_passed",
+    "aged",
+    "bad_stop",
+    "drawdown",
+    "unknown_position",
     "flatten",
 ]
 """Why a position was reduced or closed by the engine's own decision."""

@@ -113,6 +113,21 @@ class Sizing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     free_margin_reserve: float = 0.05
 
 
+class Entries(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an entry is sent. Whatever its kind, stop and target come with it."""
+
+    kind: Literal["ioc", "fok", "gtc", "post_only"] = "ioc"
+    """ioc and fok end at once; gtc and post_only rest in the book until they fill or time out."""
+    timeout_s: float = 10.0
+    """A resting entry is cancelled after so long; what has filled by then is a position."""
+    chase_every_ms: float = 500.0
+    """A resting entry that the quote has left is moved after it at most this often."""
+    chase_max: int = 0
+    """How often one entry is moved; 0 never."""
+    chase_max_bps: float = 5.0
+    """How far from its first price it may be moved, in all."""
+
+
 class Protection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where stop and target lie, and how far the stop stays from liquidation (DESIGN 7.3)."""
 
@@ -131,6 +146,16 @@ class Protection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Gain from entry, in per cent, at which the stop begins to follow the mark; 0 is off."""
     trailing_callback_percent: float = 0.2
     """How far behind the best mark the following stop stays, in per cent."""
+    break_even_percent: float = 0.0
+    """Gain from entry, in per cent, at which the stop moves to entry and round-trip fees; 0 is
+    off. It never moves back."""
+    relax_after_s: float = 0.0
+    """Age of a position at which its target moves to relax_target_percent; 0 is off."""
+    relax_target_percent: float = 0.2
+    reduce_after_s: float = 0.0
+    """Age at which it is halved once; 0 is off."""
+    close_after_s: float = 0.0
+    """Age at which it is closed; 0 is off."""
     trigger_by: Literal["mark", "last"] = "mark"
     buffer_fraction: float = 0.1
     buffer_sigma: float = 3.0
@@ -213,6 +238,15 @@ class Rebalance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     confidence_drop_relative: float = 0.3
     max_hold_half_lives: float = 2.0
     reduce_to: float = 0.5
+    reduces_max: int = 3
+    """How often one position is halved; the next wish to halve it closes it."""
+    reduce_pause_s: float = 60.0
+    """Least time between two halvings of one position for the same reason."""
+    cooldown_s: float = 0.0
+    """No entry of a symbol for so long after the rebalancer closed it; 0 is off."""
+    reentry_drift: float = 1.0
+    """Entry on the side it was closed for drift needs at least this times signals.drift_min,
+    within ten cooldown_s."""
 
 
 class Risk(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -225,6 +259,60 @@ class Risk(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     liquidation_left_close: float = 0.05
     """Force-close when less of the entry-liquidation distance is left."""
     daily_loss_max_usdt: float = inf
+    """CB1: realised loss of the UTC day at which entries stop until the next."""
+    symbol_loss_max_usdt: float = inf
+    """Realised loss of one symbol in the UTC day at which its entries stop until the next."""
+    total_loss_max_usdt: float = inf
+    """Realised loss since the account was first traded at which entries stop until resumed."""
+    drawdown_max: float = 1.0
+    """CB2: fall of equity from its peak within the window, as a fraction of the peak, at which
+    every position is closed and entries stop until resumed; 1 is off."""
+    drawdown_window_s: float = 86_400.0
+    losing_streak_max: int = 0
+    """CB3: positions closed at a loss in a row, after which entries pause; 0 is off."""
+    losing_streak_cooldown_s: float = 900.0
+    quality_cooldown_s: float = 5.0
+    """CB4: how long a symbol's market must have been good again before its entries go on."""
+    volatility_burst: float = 6.0
+    """CB4: moves of the mark beyond so many of its usual standard deviations stop entries."""
+    answer_max_ms: float = 2_000.0
+    """CB4: no entries while the venue's answers take longer (median of the last ones)."""
+    mark_age_max_s: float = 10.0
+    """CB4: no entries of a symbol whose mark price is older."""
+    liquidation_left_warn: float = 0.2
+    """CB6: warn when less of the entry-liquidation distance is left."""
+    symbol_exposure_max_usdt: float = inf
+    """Largest notional of one symbol over all venues."""
+    venue_exposure_max_usdt: float = inf
+    """Largest notional at one venue."""
+
+
+class Recovery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is done with what the venue holds and this engine did not open."""
+
+    unknown_position: Literal["adopt", "flatten", "halt"] = "adopt"
+    """adopt: protect it and let the rebalancer judge it; halt: protect it and take no entries."""
+    foreign_orders: Literal["leave", "cancel", "halt"] = "leave"
+    """Open orders on our symbols that this system did not place. Our own orphans are cancelled."""
+    reconcile_s: float = 60.0
+    """How often positions, orders, fills and balance are read and compared."""
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where current state, trades and equity are kept (docs/state.md lists the keys)."""
+
+    url: str = "sqlite"
+    """`sqlite` (a file an account in `directory`), `redis://HOST:PORT/DB`, or `none`."""
+    directory: str = "state"
+    """Of SQLite files, instance locks and control sockets."""
+    equity_every_s: float = 10.0
+    """How often the equity curve gets a point."""
+
+
+class Control(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The local socket that `hfengine status`, `halt`, `flatten` and others speak to."""
+
+    enabled: bool = True
 
 
 class Runtime(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -257,11 +345,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     venue: Venue = field(default_factory=Venue)
     leverage: Leverage = field(default_factory=Leverage)
     sizing: Sizing = field(default_factory=Sizing)
+    entries: Entries = field(default_factory=Entries)
     protection: Protection = field(default_factory=Protection)
     fees: Fees = field(default_factory=Fees)
     signals: Signals = field(default_factory=Signals)
     rebalance: Rebalance = field(default_factory=Rebalance)
     risk: Risk = field(default_factory=Risk)
+    recovery: Recovery = field(default_factory=Recovery)
+    state: State = field(default_factory=State)
+    control: Control = field(default_factory=Control)
     runtime: Runtime = field(default_factory=Runtime)
     journal: JournalSettings = field(default_factory=JournalSettings)
 

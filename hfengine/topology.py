@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from hfengine import messages as m
+from hfengine import oversight as o
 from hfengine.actors.execution import Execution
 from hfengine.actors.guardian import Guardian
 from hfengine.actors.market_data import MarketData
@@ -60,5 +61,19 @@ HEARERS: Final[dict[type[Any], tuple[str, ...]]] = {
     m.FlattenDone: ("telemetry",),
     m.EngineState: ("telemetry",),
     m.ActorDied: ("telemetry",),
+    o.BreakerChanged: (),
+    o.RiskState: (),
+    o.MarketQuality: (),
+    o.VenueHealth: (),
+    o.OrderMoved: (),
+    o.OpenOrders: (),
+    o.CancelOrder: (),
+    o.Repair: (),
+    o.Difference: (),
+    o.Adopted: (),
+    o.Keep: (),
+    o.Recovered: (),
+    o.StoreFault: (),
+    o.Command: (),
 }
 """Message class -> actors that hear it, in order. The journal hears every one of them first."""

@@ -20,6 +20,7 @@ from hfengine.messages import (
     PositionChanged,
     Report,
 )
+from hfengine.oversight import Keep
 from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
@@ -49,6 +50,9 @@ class ScriptedVenue:
         self.cancelled: list[str] = []
         self.fill_list: list[Fill] = []
         self.protections: list[tuple[str, Decimal, Decimal]] = []
+        self.withdrawn: list[tuple[str, str, str]] = []
+        self.amended: list[tuple[str, str, Decimal]] = []
+        self.order_list: list[OrderUpdate] = []
 
     def connect(self, market: Any, account: Any) -> None:
         pass
@@ -86,6 +90,20 @@ class ScriptedVenue:
     async def cancel_all(self, symbol: str) -> int:
         self.cancelled.append(symbol)
         return 0
+
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        self.withdrawn.append((symbol, client_id, venue_id))
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        self.amended.append((symbol, client_id, price))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, OrderUpdate)
+        return answer
+
+    async def open_orders(self) -> list[OrderUpdate]:
+        return list(self.order_list)
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         self.protections.append((symbol, stop, target))
@@ -133,6 +151,11 @@ class Rig:
         for message_class in HEARERS:
             self.host.routes.wire(message_class)
         self.host.routes.tap(self.heard.append)
+        self.host.routes.tap(self._recall)
+
+    def _recall(self, message: Message) -> None:
+        if isinstance(message, Keep):
+            self.wiring.recalled[message.key] = message.body
 
     def start(self, actor: type[WiredActor]) -> Any:
         ref = actor.start(self.wiring)

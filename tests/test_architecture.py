@@ -13,6 +13,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("kernels",),
     (
         "messages",
+        "oversight",
         "requests",
         "instruments",
         "drift_model",
@@ -44,8 +45,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "live",
         "paper_live",
         "rehearsal",
+        "recovery",
     ),
-    ("cli", "bench", "evaluation", "backtest", "dashboard"),
+    ("cli", "bench", "evaluation", "backtest", "dashboard", "control", "simulation", "replay"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ONE_ROOM = frozenset({1, 6, 7})

@@ -10,6 +10,7 @@ from hfengine.runtime.actor import LoopActor
 from hfengine.runtime.stages import Stages
 from hfengine.seeds import Numbers, OrderIds
 from hfengine.settings import Settings
+from hfengine.state.port import NullStore, Store
 from hfengine.venues.port import Venue
 
 Dialect = Literal["binance", "bybit", "ticks"]
@@ -41,6 +42,12 @@ class Wiring:
     """Symbol -> dialect, where several venues differ."""
     asks_for_books: bool = False
     """Ask the venue for every book at the start: a live feed sends none, or not for certain."""
+    account: str = ""
+    """The account traded, as keys of the state name it; "" where nothing outlives the run."""
+    recalled: dict[str, bytes] = field(default_factory=dict)
+    """Key -> newest body of `Keep`, of this run or one before; the engine keeps it current."""
+    store: Store = field(default_factory=NullStore)
+    """Where the keeper puts state and history."""
 
     def dialect_of(self, symbol: str) -> Dialect:
         """Return what a symbol's market data is made of."""

@@ -86,6 +86,18 @@ class LocalAccount(ABC):
         """Cancel nothing: nothing rests."""
         return 0
 
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Find it gone: nothing rests."""
+        return
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Refuse: nothing rests."""
+        raise VenueRejected("unknown_order", client_id)
+
+    async def open_orders(self) -> list[OrderUpdate]:
+        """Return none."""
+        return []
+
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Refuse: there is no position."""
         raise VenueRejected("no_position", symbol)

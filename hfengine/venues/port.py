@@ -75,6 +75,22 @@ class Venue(Protocol):
     async def cancel_all(self, symbol: str) -> int:
         """Cancel every open and conditional order of a symbol; return how many."""
 
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one open or conditional order, of whomever; one that is gone is a success.
+
+        By the venue's id where there is one, else by client id.
+        """
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting order of ours to another price, in place.
+
+        VenueRejected where it has ended meanwhile or the venue cannot: the order stands as it was
+        or is gone, which its own updates tell.
+        """
+
+    async def open_orders(self) -> list[OrderUpdate]:
+        """Read every open order of the profile's symbols: resting, conditional and attached."""
+
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend stop and target of a position in place."""
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from hfengine.clock import Clock
 from hfengine.errors import VenueRejected
+from hfengine.exchange import rejects
 from hfengine.exchange.core import Exchange
 from hfengine.exchange.latency import FifoDelay, Latency
 from hfengine.messages import BalanceChanged, Fill, Message, OrderUpdate, PositionChanged
@@ -125,6 +126,32 @@ class SimulatedAccount(ABC):
     async def cancel_all(self, symbol: str) -> int:
         """Cancel every order of a symbol, conditional ones included."""
         return await self._request(lambda at: len(self._exchange.cancel_all(ACCOUNT, symbol, at)))
+
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one order; one that is gone is a success."""
+
+        def cancelled(at_ns: int) -> None:
+            found = self._exchange.find_order(ACCOUNT, client_id=client_id, venue_id=venue_id)
+            named = client_id if found is None else found.update.client_id
+            self._exchange.cancel(ACCOUNT, symbol, named, at_ns)
+
+        try:
+            await self._request(cancelled)
+        except VenueRejected as rejected:
+            if rejected.reason != rejects.UNKNOWN_ORDER:
+                raise
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting order to another price."""
+
+        def moved(at_ns: int) -> OrderUpdate:
+            return self._exchange.amend(ACCOUNT, symbol, client_id, at_ns, price=price).update
+
+        return await self._request(moved)
+
+    async def open_orders(self) -> list[OrderUpdate]:
+        """Read every open order, conditional and attached ones too."""
+        return await self._request(lambda _: self._exchange.open_orders(ACCOUNT))
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend the position's stop and target in place, triggered by mark price."""

@@ -1,0 +1,1 @@
+"""Where current state and history are kept: SQLite by default, Redis by profile."""
