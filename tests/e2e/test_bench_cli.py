@@ -76,7 +76,8 @@ def test_an_interrupt_ends_all_of_it_and_shows_no_figures(tmp_path, phase) -> No
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
-    assert errors.endswith("hfengine: interrupted: what was measured so far is not shown\n")
+    # a loop that is being made when the interrupt comes may complain after this line
+    assert "hfengine: interrupted: what was measured so far is not shown" in errors.splitlines()
     assert list((tmp_path / "saved").iterdir()) == []
 
 
