@@ -7,12 +7,14 @@ DIALECT ?= bybit
 PORT ?= 9100
 ARGS ?=
 SECONDS ?= 60
+SEEDS ?= 2000
+KILLS ?= 200
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 KERNELS := $(wildcard ext/*.pyx ext/*.h hfengine/kernels/*.pxd)
 
-.PHONY: help setup run venue test check format bench fuzz clean
+.PHONY: help setup run venue test check format bench sim chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +60,13 @@ bench: setup ## time the kernels, the hot path and the peers side by side
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-sort=name --benchmark-columns=min,median,iqr,ops
 	@$(BIN)/hfengine bench --peers
 	@$(BIN)/hfengine bench --venue
+
+sim: setup ## simulate the engine under faults, then with planted bugs: make sim [SEEDS=2000]
+	@$(BIN)/hfengine sim --seeds $(SEEDS) $(ARGS)
+	@$(BIN)/hfengine sim --planted
+
+chaos: setup ## kill real engines, venues and stores: make chaos [KILLS=200]
+	@$(BIN)/python -m tests.chaos.run --kills $(KILLS) $(ARGS)
 
 fuzz: setup ## search for frames that codec and reference read differently: make fuzz [SECONDS=60]
 	@$(PIP) atheris

@@ -1,6 +1,7 @@
 """Combinations of settings that cannot work, and what a profile means in figures."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import isclose
 from typing import Final
 
@@ -18,7 +19,13 @@ from hfengine.kernels.liquidation import (
 from hfengine.kernels.sizing import break_even_win_rate
 from hfengine.messages import LONG, SHORT
 from hfengine.symbols import plain_symbol
-from hfengine.venue_checks import check_mode, check_placing, check_venue_settings, venue_cautions
+from hfengine.venue_checks import (
+    check_entries,
+    check_mode,
+    check_placing,
+    check_venue_settings,
+    venue_cautions,
+)
 
 ENTRY_USDT: Final = 1000.0
 """Any entry price: every distance checked here is relative to it."""
@@ -265,6 +272,19 @@ def check_order(case: Case) -> list[str]:
             f"{case.at('risk.utilisation_warn')} = {risk.utilisation_warn:g}: must lie below "
             f"{case.at('risk.utilisation_close')} = {risk.utilisation_close:g}"
         )
+    if risk.liquidation_left_warn <= risk.liquidation_left_close:
+        problems.append(
+            f"{case.at('risk.liquidation_left_warn')} = {risk.liquidation_left_warn:g}: must lie "
+            f"above {case.at('risk.liquidation_left_close')} = {risk.liquidation_left_close:g}"
+        )
+    steps = ("relax_after_s", "reduce_after_s", "close_after_s")
+    ages = [(f"protection.{key}", getattr(protection, key)) for key in steps]
+    used = [(key, age_s) for key, age_s in ages if age_s]
+    problems += [
+        f"{case.at(later)} = {later_s:g}: must be later than {case.at(key)} = {age_s:g}"
+        for (key, age_s), (later, later_s) in pairwise(used)
+        if later_s <= age_s
+    ]
     if protection.check_ms > protection.cover_max_ms:
         problems.append(
             f"{case.at('protection.check_ms')} = {protection.check_ms:g}: an uncovered position "
@@ -277,6 +297,7 @@ def check_order(case: Case) -> list[str]:
 COMBINATIONS: Final[tuple[tuple[tuple[str, ...], Callable[[Case], list[str]]], ...]] = (
     (("mode", "venue"), check_mode),
     (("mode", "venue"), check_venue_settings),
+    (("entries", "venue"), check_entries),
     (("symbols", "venue"), check_placing),
     (("mode", "symbols", "venue"), check_symbols),
     (("mode", "symbols", "venue", "leverage"), check_leverage),

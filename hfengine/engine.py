@@ -2,58 +2,76 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
-from hfengine import __version__
-from hfengine.actors.flattening import flatten
-from hfengine.actors.orders import reducing_request
 from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import Wiring
-from hfengine.clock import mono_ns
+from hfengine.clock import Clock, mono_ns
+from hfengine.closing import Ended, flatten_alone, settle, summary_of
 from hfengine.config import Profile
-from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
-from hfengine.journal import Journal, JournalLimits
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
     ActorDied,
-    BalanceChanged,
     BookTick,
     EngineState,
     Flatten,
     FlattenDone,
     Halt,
-    MarkTick,
     Message,
-    PositionChanged,
     Report,
+    Resume,
     Start,
-    TradeTick,
 )
+from hfengine.oversight import Keep, Recovered
 from hfengine.rehearsal import Rehearsal
-from hfengine.requests import OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.ids import short_name
 from hfengine.runtime.loops import collect_when_idle, quiet_collector
 from hfengine.runtime.ref import LoopRef
 from hfengine.runtime.stages import Stages
 from hfengine.runtime.threads import assert_no_compute_threads
+from hfengine.runtime.waiting import wait_s
 from hfengine.seeds import Numbers, OrderIds, session_id
-from hfengine.summary import BookChecks, JournalSummary, Summary, plain
+from hfengine.session_log import SessionLog
+from hfengine.state.port import NullStore, Store
+from hfengine.summary import Summary
 from hfengine.surroundings import Surroundings
 from hfengine.topology import ACTORS, HEARERS
+from hfengine.venues.port import Venue
 
-TICKS = (BookTick, TradeTick, MarkTick)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SETTLE_ROUNDS = 50
-SETTLE_PAUSE_S = 0.02
+RESTING = ("gtc", "post_only")
+OPERATOR = "operator"
+EVERY = "all"
+"""A Resume of this source clears every halt."""
 COLLECT_ALL_S = 60
-REPLAY_WAIT_S = 10.0
-"""How long a run at full speed waits for the disk it outruns."""
 
 Observer = Callable[[Mapping[str, Any]], None]
+
+
+class Memory(NamedTuple):
+    """What an account remembers from earlier runs, and where this one's state is kept."""
+
+    account: str = ""
+    store: Store = NullStore()
+    recalled: Mapping[str, bytes] = MappingProxyType({})
+    recovered: Recovered | None = None
+
+
+NO_MEMORY: Final = Memory()
+
+
+class Attachment(Protocol):
+    """Something that runs beside the actors on the engine's loop: the control server."""
+
+    async def begin(self, engine: "Engine") -> None:
+        """Start; the actors run already, the venue's truth is not read yet."""
+
+    async def end(self) -> None:
+        """Stop; the actors still run."""
 
 
 class Engine:
@@ -67,6 +85,8 @@ class Engine:
         duration_s: float | None = None,
         observer: Observer | None = None,
         observe_every_s: float = 0.5,
+        attachments: Sequence["Attachment"] = (),
+        memory: Memory = NO_MEMORY,
     ) -> None:
         self._profile = profile
         self._settings = settings = profile.settings
@@ -85,20 +105,50 @@ class Engine:
         self._dialects = surroundings.dialects
         self._close_venue = surroundings.close
         self._health = surroundings.health
+        self._vitals = surroundings.vitals
         self._asks_for_books = surroundings.asks_for_books
         self._start_ns = self._clock.now_ns()
         self._session = session_id(profile.config_hash, settings.seed, self._start_ns)
         self._stages = surroundings.stages
-        self._journal: Journal | None = None
         self._host = surroundings.host or ActorHost(self._loop, self._clock)
         self._routes = self._host.routes
+        self._log = SessionLog(profile, self._host)
         self._refs: dict[str, LoopRef[Any]] = {}
         self._halts: dict[str, str] = {}
         self._down: set[str] = set()
         self._reports: dict[str, dict[str, Any]] = {}
         self._ending: asyncio.Future[str] = self._loop.create_future()
         self._draining = ""
-        self._flattened: asyncio.Future[FlattenDone | None] = self._loop.create_future()
+        self._flattening: list[asyncio.Future[FlattenDone | None]] = []
+        self._attachments = attachments
+        self._memory = memory
+        self._recovered = memory.recovered
+        self._recalled = dict(memory.recalled)
+
+    @property
+    def session(self) -> str:
+        """The name of this run, which its client order ids carry."""
+        return self._session
+
+    @property
+    def profile(self) -> Profile:
+        """What it runs."""
+        return self._profile
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop everything runs on."""
+        return self._loop
+
+    @property
+    def clock(self) -> Clock:
+        """The engine's time."""
+        return self._clock
+
+    @property
+    def venue(self) -> Venue:
+        """Where it trades; for reading."""
+        return self._venue
 
     @property
     def stages(self) -> Stages:
@@ -137,7 +187,12 @@ class Engine:
         loop, venue = self._loop, self._venue
         for number in SIGNALS:
             loop.add_signal_handler(number, self._interrupt, number)
-        self._open_journal()
+        self._log.open(
+            self._session,
+            self._clock.now_ns(),
+            on_fault=self._journal_failed,
+            outruns_disk=self._outruns_disk,
+        )
         self._start_actors()
         assert_no_compute_threads()
         self._keep_house(1)
@@ -148,20 +203,29 @@ class Engine:
             venue.connect(self._deliver_market, self._deliver_account, self.stop)
             self._rehearse()
             before = await venue.balance()
+            for attachment in self._attachments:
+                await attachment.begin(self)
             started_ns = mono_ns()
-            self._routes.publish(Start(self._clock.now_ns()))
+            if self._recovered is not None:
+                self.publish(self._recovered)
+            self.publish(Start(self._clock.now_ns()))
             if self._duration_s is not None:
                 loop.call_later(self._duration_s, self.stop, "the duration is over")
             reason = await self._ending
             wall_s = (mono_ns() - started_ns) / 1e9
             done = await self._drain(reason)
-            after, unread = await self._settle()
+            after, unread = await settle(venue, self._fills_heard, self._pause)
             if after is None:
                 reason, after = f"{reason}; the account was not read at the end: {unread}", before
-            summary = await self._summarise(reason, done, before, after, wall_s)
+            frames = self._stages.decode.count - venue.derived_marks
+            engine_s = (self._clock.now_ns() - self._start_ns) / 1e9
+            deaths = self._host.supervisor.died_count
+            summary = await self._summarise(
+                Ended(reason, done, before, after, frames, wall_s, engine_s, deaths)
+            )
         except Exception:
             # fail closed: whatever broke, no position stays open behind it
-            await self._flatten_alone()
+            await flatten_alone(self._wiring, self._clock)
             raise
         finally:
             watching.cancel()
@@ -170,12 +234,13 @@ class Engine:
                 loop.remove_signal_handler(number)
             try:
                 venue.stop()
+                for attachment in reversed(self._attachments):
+                    await attachment.end()
                 await self._end_actors()
                 if self._close_venue is not None:
                     await self._close_venue()
             finally:
-                if self._journal is not None:
-                    self._journal.close("crashed")
+                self._log.abandon()
         return summary
 
     async def _end_actors(self) -> None:
@@ -194,38 +259,25 @@ class Engine:
         )
         self._rehearsal.begin()
 
+    def publish(self, message: Message) -> None:
+        """Publish what comes from outside the actors: the engine's own and an operator's."""
+        recorder = self._host.recorder
+        if recorder is not None:
+            recorder.published(message)
+        self._routes.publish(message)
+
     def _interrupt(self, number: int) -> None:
         self._loop.remove_signal_handler(number)
         self.stop("interrupted")
 
-    def _open_journal(self) -> None:
-        settings = self._settings.journal
-        if not settings.enabled:
-            return
-        journal = Journal.create(
-            Path(settings.directory),
-            session=self._session,
-            config_hash=self._profile.config_hash,
-            version=__version__,
-            started_ns=self._clock.now_ns(),
-            on_fault=self._journal_failed,
-            limits=JournalLimits(stall_wait_s=REPLAY_WAIT_S if self._outruns_disk else 0.0),
-        )
-        self._journal = journal
-        self._routes.tap(journal.note if settings.market_data == "ticks" else self._record_no_ticks)
-        self._host.settled = journal.settle
-
     def _keep_house(self, second: int) -> None:
         """Every second: see that the journal is being written; collect cycles while idle."""
-        if self._journal is not None:
-            self._journal.flush()
-            self._journal.check(now_ns())
+        self._log.look()
+        if self._vitals is not None:
+            for health in self._vitals():
+                self.publish(health)
         collect_when_idle(self._host.idle, generation=0 if second % COLLECT_ALL_S else 2)
         self._loop.call_later(1.0, self._keep_house, second + 1)
-
-    def _record_no_ticks(self, message: Message) -> None:
-        if self._journal is not None and type(message) not in TICKS:
-            self._journal.note(message)
 
     def _journal_failed(self, reason: str) -> None:
         # called on whichever thread found it; the risk gate already refuses by itself
@@ -233,8 +285,7 @@ class Engine:
             self._loop.call_soon_threadsafe(self._halt, "journal", reason)
 
     def _halt(self, source: str, reason: str) -> None:
-        self._halts[source] = reason
-        self._routes.publish(Halt(self._clock.now_ns(), source, reason))
+        self.publish(Halt(self._clock.now_ns(), source, reason))
 
     def _start_actors(self) -> None:
         self._wiring = wiring = Wiring(
@@ -245,7 +296,7 @@ class Engine:
             intents=Numbers(),
             signals=Numbers(),
             order_ids=OrderIds(self._session),
-            journal_ok=_unlogged if self._journal is None else self._journal.is_ok,
+            journal_ok=self._log.probe,
             tally=Tally(),
             pause=self._pause,
             day=DayResult(),
@@ -253,12 +304,18 @@ class Engine:
             dialect=self._dialect,
             dialects=self._dialects,
             asks_for_books=self._asks_for_books,
+            account=self._memory.account,
+            recalled=self._recalled,
+            store=self._memory.store,
         )
         for name, actor in ACTORS.items():
             self._refs[name] = ref = actor.start(wiring)
             self._host.supervisor.restart_with(ref, partial(self._restart, name, wiring))
+        rests = self._settings.entries.kind in RESTING
         for message, hearers in HEARERS.items():
-            self._routes.wire(message, *(self._refs[name] for name in hearers))
+            # the newest quote is what a resting entry is moved after; others pay nothing for it
+            more = ("execution",) if rests and message is BookTick else ()
+            self._routes.wire(message, *(self._refs[name] for name in (*hearers, *more)))
         self._routes.tap(self._hear)
 
         self._market = self._refs["market_data"].actor_inbox
@@ -274,14 +331,14 @@ class Engine:
     def _restarted(self) -> None:
         # a new risk actor knows neither the halts in force nor the account
         for source, reason in self._halts.items():
-            self._routes.publish(Halt(self._clock.now_ns(), source, reason))
-        self._routes.publish(Start(self._clock.now_ns(), again=True))
+            self.publish(Halt(self._clock.now_ns(), source, reason))
+        self.publish(Start(self._clock.now_ns(), again=True))
         if self._draining:
-            self._routes.publish(Flatten(self._clock.now_ns(), self._draining))
+            self.publish(Flatten(self._clock.now_ns(), self._draining))
 
     def _died(self, name: str, error: BaseException, at_ns: int) -> None:
         """Halt entries at any actor's death; end the run if it cannot be restarted."""
-        self._routes.publish(ActorDied(at_ns, name, repr(error)))
+        self.publish(ActorDied(at_ns, name, repr(error)))
         self._halt("supervisor", f"{name} died: {error!r}")
         room = next(n for n, ref in self._refs.items() if short_name(ref.actor_urn) == name)
         self._down.add(room)
@@ -290,12 +347,21 @@ class Engine:
     def _check_down(self) -> None:
         if self._down:
             self.stop(f"fatal: {', '.join(sorted(self._down))} stays down")
-        if "execution" in self._down and not self._flattened.done():
-            self._flattened.set_result(None)
+        if "execution" in self._down:
+            self._flattened(None)
 
     def _hear(self, message: Message) -> None:
-        if type(message) is FlattenDone and not self._flattened.done():
-            self._flattened.set_result(message)
+        match message:
+            case Keep():
+                self._recalled[message.key] = message.body
+            case Halt():
+                self._halts[message.source] = message.reason
+            case Resume(source=source):
+                if source == EVERY:
+                    self._halts.clear()
+                self._halts.pop(source, None)
+            case FlattenDone():
+                self._flattened(message)
 
     def _deliver_market(self, message: Message) -> None:
         started_ns = now_ns()
@@ -304,6 +370,9 @@ class Engine:
 
     def _deliver_account(self, message: Message) -> None:
         # what a dead execution misses it reads again when it is restarted
+        recorder = self._host.recorder
+        if recorder is not None:
+            recorder.told("execution", message)
         self._refs["execution"].actor_inbox.deliver(message)
 
     async def _watch(self) -> None:
@@ -319,13 +388,7 @@ class Engine:
             self.stop(f"the live view failed: {watching.exception()!r}")
 
     async def _pause(self, seconds: float) -> None:
-        woken = self._loop.create_future()
-        timer = self._loop.call_later(seconds, woken.set_result, None)
-        try:
-            await woken
-        finally:
-            # a wait that was cancelled has nobody to wake
-            timer.cancel()
+        await wait_s(self._loop, seconds)
 
     async def _ask(self, name: str) -> dict[str, Any]:
         if name not in self._down:
@@ -344,113 +407,45 @@ class Engine:
             "venues": self._health() if self._health is not None else {},
         }
 
-    async def _drain(self, reason: str) -> FlattenDone:
-        publish = self._routes.publish
-        publish(EngineState(self._clock.now_ns(), "draining", reason))
-        self._draining = reason
-        publish(Flatten(self._clock.now_ns(), reason))
-        done = await self._flattened or await self._flatten_alone()
-        state: Any = "flat" if done.flat else "not_flat"
-        publish(EngineState(self._clock.now_ns(), state, done.detail))
+    async def flatten_now(self, reason: str, by: str) -> FlattenDone:
+        """Close everything and stay up, halted as `operator`; return what the venue says."""
+        self.publish(Halt(self._clock.now_ns(), OPERATOR, f"{by}: {reason}"))
+        done = await self._flat(reason) or await flatten_alone(self._wiring, self._clock)
+        if not self._draining:
+            # the halt of the flatten ends with it; the operator's stays until resumed
+            self.publish(Resume(self._clock.now_ns(), "flatten"))
         return done
 
-    async def _flatten_alone(self) -> FlattenDone:
-        """Flatten without the execution actor; its ids go on from that actor's."""
-        ids, numbers = self._wiring.order_ids, self._wiring.intents
+    async def _flat(self, reason: str) -> FlattenDone | None:
+        """Ask execution to flatten; None where it cannot."""
+        if "execution" in self._down:
+            return None
+        waiting: asyncio.Future[FlattenDone | None] = self._loop.create_future()
+        self._flattening.append(waiting)
+        self.publish(Flatten(self._clock.now_ns(), reason))
+        return await waiting
 
-        def closing_order(position: PositionChanged) -> OrderRequest:
-            client_id = ids.client_id(numbers.draw(), "f")
-            return reducing_request(client_id, position.symbol, position.side, position.quantity)
+    def _flattened(self, done: FlattenDone | None) -> None:
+        for waiting in self._flattening:
+            if not waiting.done():
+                waiting.set_result(done)
+        self._flattening.clear()
 
-        flat, rounds, detail = await flatten(
-            self._venue, self._settings.symbols, closing_order, self._pause
-        )
-        return FlattenDone(self._clock.now_ns(), flat, rounds, detail)
+    async def _drain(self, reason: str) -> FlattenDone:
+        self.publish(EngineState(self._clock.now_ns(), "draining", reason))
+        self._draining = reason
+        done = await self._flat(reason) or await flatten_alone(self._wiring, self._clock)
+        state: Any = "flat" if done.flat else "not_flat"
+        self.publish(EngineState(self._clock.now_ns(), state, done.detail))
+        return done
 
-    async def _settle(self) -> tuple[BalanceChanged | None, str]:
-        """Wait until every fill the venue has is counted here; return the account.
+    async def _fills_heard(self) -> int:
+        fills: int = (await self._ask("execution"))["fills"]
+        return fills
 
-        None, and why, where the venue does not say: what was open has been dealt with by then.
-        """
-        try:
-            for _ in range(SETTLE_ROUNDS):
-                known = await self._venue.fills()
-                heard = (await self._ask("execution"))["fills"]
-                if heard == len(known):
-                    break
-                await self._pause(SETTLE_PAUSE_S)
-            return await self._venue.balance(), ""
-        except (VenueRejected, VenueUnknown, VenueUnavailable) as error:
-            return None, str(error)
-
-    async def _summarise(
-        self,
-        reason: str,
-        done: FlattenDone,
-        before: BalanceChanged,
-        after: BalanceChanged,
-        wall_s: float,
-    ) -> Summary:
+    async def _summarise(self, ended: Ended) -> Summary:
         seen = await self.view()
         if self._observer is not None:
             self._observer(seen)
-        market, told = seen["market_data"], seen["telemetry"]
-        counts = told["counts"]
-        frames = self._stages.decode.count - self._venue.derived_marks
-        net = told["gross_usdt"] - told["fees_usdt"] - told["funding_usdt"]
-        engine_s = (self._clock.now_ns() - self._start_ns) / 1e9
-        state = "ended" if done.flat else "not_flat"
-        self._routes.publish(EngineState(self._clock.now_ns(), "ended", reason))
-        return Summary(
-            state="halted" if done.flat and told["halts"] else state,
-            flat=done.flat,
-            reason=reason if done.flat else f"{reason}; not flat: {done.detail}",
-            session=self._session,
-            profile=self._profile.name,
-            fee_gate=self._settings.fees.gate,
-            seed=self._settings.seed,
-            frames=frames,
-            frames_per_s=frames / wall_s if wall_s > 0.0 else 0.0,
-            engine_s=engine_s,
-            wall_s=wall_s,
-            book_checks=BookChecks(market["matched"], market["mismatched"]),
-            ever_synced=market["ever_synced"],
-            feed_faults=market["faults"],
-            fault_lines=market["fault_lines"],
-            signals=seen["signals"]["signals"],
-            entries=seen["risk"]["entries"],
-            refusals=told["refusals"],
-            fee_warnings=told["fee_warnings"],
-            leverage_proofs=counts.get("LeverageProof", 0),
-            leverage={symbol: proof.got for symbol, proof in told["proofs"].items()},
-            leverage_mismatches=told["leverage_mismatches"],
-            brackets=counts.get("OpenBracket", 0),
-            fills=counts.get("Fill", 0),
-            fill_causes=told["fill_causes"],
-            orders_rejected=counts.get("orders_rejected", 0),
-            rebalances=seen["rebalancer"]["rebalances"],
-            uncovered_max_ms=seen["guardian"]["uncovered_max_ms"],
-            gross_usdt=plain(told["gross_usdt"]),
-            fees_usdt=plain(told["fees_usdt"]),
-            funding_usdt=plain(told["funding_usdt"]),
-            net_usdt=plain(net),
-            wallet_usdt=plain(after.wallet_usdt),
-            ledger_difference_usdt=plain(net - (after.wallet_usdt - before.wallet_usdt)),
-            actor_deaths=self._host.supervisor.died_count,
-            rehearsals=seen["rehearsals"],
-            rehearsal_fault=seen["rehearsal_fault"],
-            venues=seen["venues"],
-            journal=self._close_journal(),
-            latency_ns=seen["stages"],
-        )
-
-    def _close_journal(self) -> JournalSummary | None:
-        journal = self._journal
-        if journal is None:
-            return None
-        journal.close("ended")
-        return JournalSummary(str(journal.path), journal.hash, journal.records)
-
-
-def _unlogged() -> bool:
-    return True
+        self.publish(EngineState(self._clock.now_ns(), "ended", ended.reason))
+        return summary_of(self._profile, seen, ended, self._log.end())

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     NOT_FLAT = 3
     HALTED = 4
     FEED = 5
+    NOT_RUNNING = 6
     JOURNAL_TRUNCATED = 10
     JOURNAL_DAMAGED = 11
     JOURNAL_EDITED = 12

@@ -42,6 +42,16 @@ JOURNAL_BACKLOG_BYTES: Final = 32 * 1024 * 1024
 ORDERS_IN_FLIGHT_MAX: Final = 1
 """Entries under way per symbol (invariant I3)."""
 
+ENTRIES_IN_FLIGHT_MAX: Final = 32
+"""Entries under way over all symbols: what is left of RUN_TASKS_MAX is for exits and protection,
+which no bound refuses."""
+
+ORDERS_REMEMBERED: Final = 256
+"""Ended orders kept so that what comes late of them is recognised."""
+
+FILLS_REMEMBERED_MAX: Final = 4096
+"""Ids of fills kept to tell each once; beyond it the oldest go before their time."""
+
 ORDER_REQUESTS_MAX: Final = 64
 """Order requests whose answer one order-entry connection may be waiting for."""
 
@@ -70,3 +80,42 @@ FAULTS_SHOWN_A_KIND: Final = 5
 
 FAULTS_SHOWN: Final = 20
 """Feed faults kept word for word for the summary; the rest are counted."""
+
+CONTROL_CLIENTS_MAX: Final = 16
+"""Operators' connections to one engine."""
+
+CONTROL_REQUEST_BYTES_MAX: Final = 4096
+
+CONTROL_ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
+"""A status of a thousand symbols is about 1 MB."""
+
+CONTROL_IDLE_MAX_NS: Final = 30_000_000_000
+"""Real time a connection may stay without a request; it is cut when the next one comes."""
+
+STORE_ROWS_WAITING_MAX: Final = 8192
+"""Rows of history that wait for a store that is away; the oldest are dropped, and counted."""
+
+STORE_KEYS_MAX: Final = 8192
+"""Keys of current state kept for a store; beyond, only memory is taken, and the rest counted."""
+
+STORE_STALL_NS: Final = 5_000_000_000
+"""Real time one write may take before the store counts as lost."""
+
+STORE_RETRY_MAX_S: Final = 5.0
+
+SERIES_ROWS_MAX: Final = 500_000
+"""Rows of equity and of orders kept in the state; trades are kept for ever."""
+
+SERIES_AGE_MAX_NS: Final = 400 * 86_400 * 1_000_000_000
+
+RECALLED_SESSIONS_MAX: Final = 64
+"""Journals of one account looked through for its memory when its store is lost."""
+
+RECALLED_JOURNAL_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A crashed session's journal up to this size is read at the start even if the store is whole."""
+
+FILL_IDS_KEPT: Final = 64
+"""Ids of the newest fills risk remembers over a restart, so that one told again counts once."""
+
+EQUITY_SAMPLES_MAX: Final = 1024
+"""Parts of the drawdown window; of one part only what a later peak could be is kept."""

@@ -416,6 +416,13 @@ class Rebalanced(Message, frozen=True, gc=False, tag=True):
     drift: float
     confidence: float
     age_s: float
+    forecast: float = 0.0
+    price: float = 0.0
+    baseline_confidence: float = 0.0
+    half_life_s: float = 0.0
+    quantity: Decimal = Decimal(0)
+    reduces: int = 0
+    """How often this position was halved before."""
 
 
 # Life of the system

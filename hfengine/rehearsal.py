@@ -24,7 +24,8 @@ from hfengine.messages import Frame, Start
 from hfengine.runtime.hosts import ActorHost, another_host
 from hfengine.runtime.stages import Stages
 from hfengine.seeds import Numbers, OrderIds
-from hfengine.settings import Settings
+from hfengine.settings import Entries, Recovery, Settings
+from hfengine.state.port import NullStore
 from hfengine.symbols import plain_symbol
 from hfengine.topology import ACTORS, HEARERS
 from hfengine.venues.rehearsed import RehearsedVenue
@@ -39,6 +40,9 @@ A frame that comes during one waits for its end, some 20 us."""
 
 BUSY_NS: Final = 100_000
 """A real frame so recent keeps the path warm itself, and another may be on its way."""
+
+QUIET_S: Final = 86_400.0
+"""Nothing is there to be reconciled."""
 
 MakeVenue = Callable[[], RehearsedVenue]
 
@@ -56,7 +60,13 @@ def rehearsed_settings(settings: Settings) -> Settings:
         drift_file="",
         cross_with="",
     )
-    return replace(settings, symbols=settings.symbols[:1], signals=signals)
+    return replace(
+        settings,
+        symbols=settings.symbols[:1],
+        signals=signals,
+        entries=Entries(),
+        recovery=Recovery(reconcile_s=QUIET_S),
+    )
 
 
 class PressingFrames:
@@ -127,6 +137,9 @@ class Rehearsal:
             dialect="bybit",
             dialects={},
             asks_for_books=False,
+            account="",
+            recalled={},
+            store=NullStore(),
         )
         with another_host(host.loop, host.clock, system="rehearsal") as mine:
             self._host = mine

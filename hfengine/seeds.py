@@ -38,6 +38,11 @@ class OrderIds:
         self._prepared = (0, "")
         self._prepared_id = ""
 
+    @property
+    def session(self) -> str:
+        """The session whose orders these are."""
+        return self._prefix.removeprefix("hf-")
+
     def client_id(self, intent: int, leg: str, attempt: int = 0) -> str:
         """Return the id of one leg ("e" entry, "x" exit, "s" stop, "t" target) of an intent."""
         if attempt == 0 and self._prepared == (intent, leg):

@@ -64,6 +64,12 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Fills by what sent them: order, stop or target at the venue, liquidation, adl."""
     orders_rejected: int
     rebalances: dict[str, int]
+    breakers: dict[str, int]
+    """How often each circuit breaker tripped."""
+    repairs: dict[str, int]
+    """What was wrong with the protection of a position or with an order, by kind."""
+    differences: dict[str, int]
+    """What the venue told otherwise than believed, by subject."""
     uncovered_max_ms: float
     gross_usdt: Decimal
     fees_usdt: Decimal
@@ -82,8 +88,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         """Return the summary as lines for a person."""
-        refused = ", ".join(f"{gate} {n}" for gate, n in sorted(self.refusals.items())) or "none"
-        looks = ", ".join(f"{rule} {n}" for rule, n in sorted(self.rebalances.items())) or "none"
+        refused, looks = _counted(self.refusals), _counted(self.rebalances)
         proofs = ", ".join(f"{symbol} {got}x" for symbol, got in sorted(self.leverage.items()))
         checks = self.book_checks
         rows: list[tuple[str, Any]] = [
@@ -97,6 +102,9 @@ class Summary(Struct, frozen=True, kw_only=True):
             ("signals", f"{self.signals}: {self.brackets} brackets, refused: {refused}"),
             ("fills", f"{self.fills}{self._causes()}"),
             ("rebalancer", looks),
+            ("breakers", _counted(self.breakers)),
+            ("repairs", _counted(self.repairs)),
+            ("differences", _counted(self.differences)),
             ("uncovered", f"{self.uncovered_max_ms:.3f} ms at worst"),
             ("result", self._money()),
             ("ledger", f"engine minus venue: {self.ledger_difference_usdt} USDT"),
@@ -134,6 +142,10 @@ class Summary(Struct, frozen=True, kw_only=True):
             f"{self.gross_usdt} gross, {-self.fees_usdt} fees, {-self.funding_usdt} funding"
             f": net {self.net_usdt} USDT"
         )
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items())) or "none"
 
 
 def _shown(health: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What an engine runs in: its loop, its clock, its venue. Paper runs have virtual ones."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hfengine.actors.wiring import Dialect
@@ -10,6 +10,7 @@ from hfengine.config import Profile
 from hfengine.exchange.core import Exchange
 from hfengine.feeds.source import Feed
 from hfengine.instruments import Instrument, load_catalogue
+from hfengine.oversight import VenueHealth
 from hfengine.rehearsal import MakeVenue
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
@@ -45,6 +46,8 @@ class Surroundings:
     """Closes what the venue holds open, once the actors have stopped."""
     health: Callable[[], Mapping[str, object]] | None = None
     """Says how the venues' connections, clocks and rate budgets are, by venue."""
+    vitals: Callable[[], Sequence[VenueHealth]] | None = None
+    """Says in short, once a second, how each venue's clock and answers are."""
     outruns_disk: bool = False
     """A run at full speed waits for the journal's disk instead of halting."""
 

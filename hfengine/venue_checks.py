@@ -22,6 +22,9 @@ TRADING_SOCKETS: Final[dict[str, tuple[Mode, ...]]] = {
 }
 """Where orders can go over a websocket; Bybit's demo has none (VENUES 1.3, 6)."""
 HEDGE_VENUES: Final = frozenset({"binance", "bybit", "bitget"})
+RESTING: Final = ("gtc", "post_only")
+ATTACHING: Final = frozenset({"sim", "bybit"})
+"""Where stop and target come with the entry order and begin with its fills."""
 URL: Final = re.compile(r"https?://[^\s/:@]+(:\d+)?/?")
 CREDENTIALS: Final = re.compile(r"//[^/]*@")
 SIMULATED_ONLY: Final = (
@@ -115,6 +118,23 @@ def check_venue_settings(case: Case) -> list[str]:
                 f'websocket in {case.at("mode")} = "{settings.mode}": set it to "rest"'
             )
     return problems + _url_problems(case)
+
+
+def check_entries(case: Case) -> list[str]:
+    """Refuse entries that rest in the book where their stop could not wait for them.
+
+    Only where stop and target are part of the order itself does protection begin with the fill: on
+    the other exchanges a stop stands on its own before there is a position.
+    """
+    kind, venue = case.settings.entries.kind, case.settings.venue
+    if kind not in RESTING:
+        return []
+    return [
+        f'{case.at("entries.kind")} = "{kind}": on {name} the stop of a resting entry could fire '
+        f'or be swept before the entry fills: set it to "ioc" or "fok"'
+        for name in venue.names
+        if name not in ATTACHING
+    ]
 
 
 def _url_problems(case: Case) -> list[str]:

@@ -54,7 +54,7 @@ class ScriptedVenue:
         self.amended: list[tuple[str, str, Decimal]] = []
         self.order_list: list[OrderUpdate] = []
 
-    def connect(self, market: Any, account: Any) -> None:
+    def connect(self, market: Any, account: Any, ended: Any = None) -> None:
         pass
 
     async def snapshot(self, symbol: str) -> bytes:

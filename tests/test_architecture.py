@@ -14,6 +14,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "messages",
         "oversight",
+        "heard",
         "requests",
         "instruments",
         "drift_model",
@@ -46,8 +47,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "paper_live",
         "rehearsal",
         "recovery",
+        "closing",
+        "session_log",
     ),
-    ("cli", "bench", "evaluation", "backtest", "dashboard", "control", "simulation", "replay"),
+    (
+        "cli",
+        "bench",
+        "evaluation",
+        "backtest",
+        "dashboard",
+        "control",
+        "doctor",
+        "simulation",
+        "replay",
+    ),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ONE_ROOM = frozenset({1, 6, 7})

@@ -47,7 +47,7 @@ SEAMS = (
     Seam(
         "sockets",
         ("socket", "asyncio.open_connection", "asyncio.start_server"),
-        allowed=("runtime/virtual_loop.py", "bench/wire/", "localvenue/server.py"),
+        allowed=("runtime/virtual_loop.py", "bench/wire/", "localvenue/server.py", "control/"),
         methods=("create_connection", "create_server"),
     ),
     Seam(
@@ -60,7 +60,15 @@ SEAMS = (
             "asyncio.to_thread",
             "concurrent.futures",
         ),
-        allowed=("runtime/threads.py", "runtime/loops.py", "journal/writer.py"),
+        allowed=(
+            "runtime/threads.py",
+            "runtime/loops.py",
+            "journal/writer.py",
+            # seeds are shared out over processes
+            "cli/sim.py",
+            # writes the state and nothing else
+            "state/sqlite.py",
+        ),
         methods=("run_in_executor",),
     ),
     Seam(
@@ -75,8 +83,16 @@ SEAMS = (
             "drift_model.py",
             "cli/",
             "bench/",
+            # sessions and bundles that are run again
+            "replay/",
+            # stores and instance locks
+            "state/",
             # what a venue keeps over a restart, in SQLite
             "localvenue/state.py",
+            # which directory is for temporary files: where a short socket address can stand
+            "control/place.py",
+            # how fast and sound the disk is
+            "doctor/machine.py",
         ),
         methods=("read_text", "read_bytes", "write_text", "write_bytes"),
     ),

@@ -1,6 +1,7 @@
 """From an entry wish to one exact bracket; the `bracket` kernel decides, this speaks to it."""
 
 from contextlib import suppress
+from math import inf
 from typing import NamedTuple
 
 from hfengine.instruments import Instrument
@@ -53,7 +54,8 @@ class Account(NamedTuple):
     free_margin_usdt: float
     maintenance_usdt: float
     exposure_usdt: float = 0.0
-    """Notional open or on its way elsewhere."""
+    """Of the least cap of exposure, what is not for this entry; where none is set, the notional
+    open or on its way elsewhere."""
 
     @classmethod
     def of(cls, balance: BalanceChanged) -> "Account":
@@ -80,6 +82,16 @@ def _distances(protection: Protection) -> tuple[int, float, float]:
     return FORECAST, protection.stop_forecast, protection.target_forecast
 
 
+def least_cap_usdt(settings: Settings) -> float:
+    """Return the least cap of exposure: what one entry may fill when nothing else is open."""
+    risk = settings.risk
+    return min(
+        settings.sizing.exposure_max_usdt,
+        risk.symbol_exposure_max_usdt,
+        risk.venue_exposure_max_usdt,
+    )
+
+
 class Planner:
     """Plans the brackets of one symbol; everything that does not change is computed once."""
 
@@ -90,6 +102,9 @@ class Planner:
         self._step = instrument.quantity_step
         self._atr_bars = protection.atr_bars
         self._break_even_max = settings.fees.break_even_max
+        self._exposure_cap_usdt = least_cap_usdt(settings)
+        self._worst = 1.0 + settings.fees.slippage_bps * 1e-4
+        self._tick_usdt = instrument.tick_usdt
         tiers = RiskTiers(
             [
                 (float(t.notional_cap_usdt), float(t.maintenance_rate), float(t.max_leverage))
@@ -118,7 +133,7 @@ class Planner:
                 sizing.fixed_margin_usdt,
                 sizing.share_of_equity_max,
                 sizing.trade_notional_max_usdt,
-                sizing.exposure_max_usdt,
+                self._exposure_cap_usdt,
                 sizing.capital_usdt,
                 sizing.free_margin_reserve,
             ),
@@ -135,6 +150,10 @@ class Planner:
         """Return the bracket and the fee warnings; raises Refused naming the gate."""
         kernel = self._kernel
         equity, wallet, free_margin, maintenance, exposure = account
+        cap = self._exposure_cap_usdt
+        if cap != inf and entry.side > 0:
+            # the kernel sizes at the ask, but a buy may fill up to its limit
+            exposure = cap - (cap - exposure) / (self._worst + self._tick_usdt / entry.ask)
         gate = kernel.plan(
             entry.side,
             entry.bid,

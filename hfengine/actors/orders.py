@@ -1,8 +1,11 @@
-"""What execution remembers of one intent until it is over."""
+"""What execution remembers of one order until it is over."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
+from hfengine.actors.order_states import RESTS, State
 from hfengine.messages import (
     Fill,
     OpenBracket,
@@ -10,10 +13,24 @@ from hfengine.messages import (
     PositionChanged,
     ReducePosition,
 )
-from hfengine.requests import OrderRequest
+from hfengine.requests import OrderRequest, TimeInForce
+from hfengine.runtime.actor import TimerHandle
 
 NO_TRIGGER = Decimal(0)
 TERMINAL = ("filled", "cancelled", "rejected")
+RESTING_KINDS: Final = ("gtc", "post_only")
+
+EndOutcome = Literal["filled", "cancelled", "rejected", "not_placed"]
+OUTCOMES: Final[Mapping[State, EndOutcome]] = MappingProxyType(
+    {
+        "filled": "filled",
+        "cancelled": "cancelled",
+        "expired": "cancelled",
+        "rejected": "rejected",
+        "not_placed": "not_placed",
+    }
+)
+"""End of an order -> what `OrderEnded` calls it."""
 
 
 def reducing_request(
@@ -37,17 +54,21 @@ def flat_position(symbol: str, at_ns: int) -> PositionChanged:
 
 
 def entry_request(
-    client_id: str, bracket: OpenBracket, protect_by: Literal["mark", "last"]
+    client_id: str,
+    bracket: OpenBracket,
+    protect_by: Literal["mark", "last"],
+    tif: TimeInForce = "ioc",
+    price: Decimal | None = None,
 ) -> OrderRequest:
-    """Return the immediate-or-cancel limit order of a bracket, stop and target attached."""
+    """Return the limit order of a bracket, stop and target attached; at its price unless given."""
     return OrderRequest(
         client_id,
         bracket.symbol,
         bracket.side,
         "limit",
         bracket.quantity,
-        bracket.price,
-        "ioc",
+        bracket.price if price is None else price,
+        tif,
         False,
         NO_TRIGGER,
         "mark",
@@ -59,27 +80,36 @@ def entry_request(
 
 
 class Intent:
-    """One intent: its order at the venue, and what has been heard of it.
+    """One order at the venue of one intent, and what has been heard of it.
 
     It is over when the order's end is known, every fill of it was heard, and the position was
     heard after the last fill; not earlier, or a second entry could slip in between.
     """
 
     __slots__ = (
+        "cancel_ns",
         "client_id",
         "heard",
+        "is_overdue",
+        "odd",
         "opened",
         "order",
         "position_due",
         "queries",
         "refused",
+        "rests",
         "source",
+        "state",
+        "timer",
         "waits",
     )
 
-    def __init__(self, client_id: str, source: OpenBracket | ReducePosition) -> None:
+    def __init__(
+        self, client_id: str, source: OpenBracket | ReducePosition, *, rests: bool = False
+    ) -> None:
         self.client_id = client_id
         self.source = source
+        self.state: State = "created"
         self.order: OrderUpdate | None = None
         self.heard = Decimal(0)
         self.position_due = False
@@ -89,11 +119,26 @@ class Intent:
         """What the venue said of its first order, where a second one is sent."""
         self.waits = False
         """Whether the second one is still to be sent."""
+        self.rests = rests
+        """Whether it is meant to stay in the book for a while."""
+        self.is_overdue = False
+        """Whether it is to be cancelled as soon as it can be."""
+        self.cancel_ns = 0
+        """When its cancel was asked for last."""
+        self.timer: TimerHandle | None = None
+        """When the venue is asked for it next."""
+        self.odd: frozenset[str] = frozenset()
+        """Events its state does not know, each told once."""
 
     @property
     def is_entry(self) -> bool:
         """Tell whether the intent opens a position."""
         return isinstance(self.source, OpenBracket)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether it lies in the book and nothing of it is still to be heard."""
+        return self.rests and self.state in RESTS and not self.position_due
 
     def hear_order(self, update: OrderUpdate) -> None:
         """Take what the venue says of the order; an end is never taken back."""

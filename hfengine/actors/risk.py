@@ -5,14 +5,15 @@ from math import isfinite
 from typing import Any
 
 from hfengine.actors.brackets import Account, Planner, Refused
+from hfengine.actors.exposure import Exposure
+from hfengine.actors.risk_watch import RiskWatch
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.kernels.histogram import now_ns
-from hfengine.kernels.liquidation import NONE as NO_ACTION
-from hfengine.kernels.liquidation import utilisation_action
 from hfengine.messages import (
     BalanceChanged,
     BookSync,
     Close,
+    EngineState,
     Entry,
     FeeWarning,
     Fill,
@@ -31,7 +32,9 @@ from hfengine.messages import (
     Refusal,
     Report,
     Resume,
+    Timer,
 )
+from hfengine.oversight import MarketQuality, VenueHealth
 from hfengine.runtime.actor import handles
 from hfengine.symbols import venue_of
 
@@ -40,9 +43,15 @@ EXIT_PATIENCE_NS = 5_000_000_000
 double closes nothing twice, while one never sent leaves a position unattended. A Reduce may not:
 sent twice it would halve twice."""
 
+LOOK_NS = 1_000_000_000
+"""How often what time alone changes is looked at."""
+
 
 class Risk(WiredActor):
-    """Holds what must be true before an entry, and refuses by name when it is not."""
+    """Holds what must be true before an entry, and refuses by name when it is not.
+
+    What stands against every entry is judged by `RiskWatch` when what it looks at changes.
+    """
 
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring)
@@ -53,18 +62,18 @@ class Risk(WiredActor):
         self._positions: dict[str, PositionChanged] = {}
         self._accounts: dict[str, Account] = {}
         """Venue -> its account; "" where there is only one."""
-        self._account_gates: dict[str, tuple[str, float, float]] = {}
+        self._account_gates: dict[str, tuple[str, float, float, str]] = {}
         self._venues = {symbol: venue_of(symbol) for symbol in self.settings.symbols}
         self._cleared: dict[str, Account] = {}
         """Symbols whose standing gates all hold, judged when what they look at changed."""
         self._open_usdt: dict[str, float] = {}
-        self._synced: dict[str, bool] = {}
         self._marks: dict[str, MarkTick] = {}
         self._entering: dict[str, OpenBracket] = {}
         self._exiting: dict[str, ReducePosition] = {}
-        self._unknown: dict[str, int] = {}
-        self._halts: dict[str, str] = {}
-        self._day = wiring.day
+        self._watch = RiskWatch(wiring, self.clock, self.publish, self._cleared.clear)
+        self._unknown = self._watch.unknown
+        self._rests = self._watch.reentry.rests
+        self._exposure = Exposure(self.settings, self._open_usdt, self._entering)
         self._planners = {
             symbol: Planner(self.settings, wiring.instruments[symbol])
             for symbol in self.settings.symbols
@@ -76,9 +85,21 @@ class Risk(WiredActor):
         self._spread_max_bps = self.settings.risk.spread_max_bps
         self._proof_age_max_ns = int(self.settings.leverage.proof_age_max_s * 1e9)
         self._positions_max = self.settings.sizing.positions_max
-        self._loss_max_usdt = self.settings.risk.daily_loss_max_usdt
-        self._limits_loss = isfinite(self._loss_max_usdt)
         self._entries = 0
+
+    def on_start(self) -> None:
+        """Tell where things stand, and start looking."""
+        self._watch.begin(self._strain)
+        self.tell_every_ns(LOOK_NS, Timer("look"))
+
+    @handles(Timer)
+    def on_timer(self, _timer: Timer) -> None:
+        """Let a second pass; close again what a drawdown has to close."""
+        self._watch.look()
+        self._close_all()
+
+    def _strain(self, equity_usdt: float) -> float:
+        return self._exposure.strain(equity_usdt, self.settings.leverage.wanted)
 
     # what the gates look at
 
@@ -119,33 +140,33 @@ class Risk(WiredActor):
             self._open_usdt[symbol] = float(position.quantity * position.entry)
         else:
             self._open_usdt.pop(symbol, None)
+        self._watch.position(position)
         self._changed(symbol)
+        self._close_all()
 
     @handles(BalanceChanged)
     def on_balance(self, balance: BalanceChanged) -> None:
         """Keep the account, and whether it allows entries at all."""
         venue = balance.venue
+        account = Account.of(balance)
+        if not all(map(isfinite, account)):
+            # figures that are no numbers say nothing: no entries until they are read again
+            detail = "the venue's figures are no numbers"
+            self._account_gates[venue] = ("balance", 0.0, 1.0, detail)
+            self._cleared.clear()
+            return
         first = venue not in self._accounts
-        self._accounts[venue] = account = Account.of(balance)
-        gate = self._look_at(account)
-        if gate is None:
-            self._account_gates.pop(venue, None)
+        self._accounts[venue] = account
+        if account.equity_usdt <= 0.0:
+            self._account_gates[venue] = ("equity_usdt", account.equity_usdt, 0.0, "")
         else:
-            self._account_gates[venue] = gate
+            self._account_gates.pop(venue, None)
+        self._watch.balance(balance)
         self._cleared.clear()
+        self._close_all()
         if first:
             for proof in self._proofs.values():
                 self._rehearse(proof)
-
-    def _look_at(self, account: Account) -> tuple[str, float, float] | None:
-        limits, equity = self.settings.risk, account.equity_usdt
-        if equity <= 0.0:
-            return "equity_usdt", equity, 0.0
-        used = 1.0 - account.free_margin_usdt / equity
-        action = utilisation_action(used, limits.utilisation_warn, limits.utilisation_close)
-        if action != NO_ACTION:
-            return "margin_utilisation", used, limits.utilisation_warn
-        return None
 
     def _rehearse(self, proof: LeverageProof) -> None:
         symbol = proof.symbol
@@ -157,23 +178,35 @@ class Risk(WiredActor):
     @handles(BookSync)
     def on_sync(self, sync: BookSync) -> None:
         """Keep whether a symbol's book can be trusted."""
-        self._synced[sync.symbol] = sync.synced
+        self._watch.sync(sync.symbol, synced=sync.synced)
         self._changed(sync.symbol)
 
     @handles(MarkTick)
     def on_mark(self, mark: MarkTick) -> None:
-        """Keep mark and funding."""
-        self._marks[mark.symbol] = mark
+        """Keep mark and funding; judge the market, and how near liquidation is."""
+        if isfinite(mark.mark) and isfinite(mark.funding_rate):
+            self._marks[mark.symbol] = mark
+            self._watch.mark(mark)
+
+    @handles(MarketQuality)
+    def on_quality(self, quality: MarketQuality) -> None:
+        """Judge a market by its book."""
+        self._watch.market(quality)
+
+    @handles(VenueHealth)
+    def on_health(self, health: VenueHealth) -> None:
+        """Judge the markets of a venue by its clock and its answers."""
+        self._watch.health(health)
 
     @handles(Fill)
     def on_fill(self, fill: Fill) -> None:
-        """Add realised profit and fees to the day."""
-        self._day.add(fill.at_ns, float(fill.realised_usdt - fill.fee_usdt))
+        """Add realised profit and fees to what they count in."""
+        self._watch.fill(fill)
 
     @handles(FundingPaid)
     def on_funding(self, funding: FundingPaid) -> None:
-        """Add funding to the day."""
-        self._day.add(funding.at_ns, -float(funding.funding_usdt))
+        """Add funding to what it counts in."""
+        self._watch.funding(funding)
 
     @handles(OrderEnded)
     def on_order_ended(self, ended: OrderEnded) -> None:
@@ -187,31 +220,39 @@ class Risk(WiredActor):
             del self._exiting[symbol]
         if self._unknown.get(symbol) == ended.intent:
             del self._unknown[symbol]
+            self._watch.orders_changed()
         self._changed(symbol)
 
     @handles(OrderUnknown)
     def on_unknown(self, unknown: OrderUnknown) -> None:
         """Freeze the symbol until the order's fate is known."""
         self._unknown[unknown.symbol] = unknown.intent
+        self._watch.orders_changed()
         self._changed(unknown.symbol)
 
     @handles(Halt)
     def on_halt(self, halt: Halt) -> None:
         """Take no entries."""
-        self._halts[halt.source] = halt.reason
+        self._watch.halt(halt.source, halt.reason)
         self._cleared.clear()
 
     @handles(Resume)
     def on_resume(self, resume: Resume) -> None:
-        """Clear the halts of one source."""
-        self._halts.pop(resume.source, None)
+        """Clear the halts of one source, or of all, and the breakers that wait for it."""
+        self._watch.resume(resume)
         self._cleared.clear()
 
     @handles(Flatten)
     def on_flatten(self, flatten: Flatten) -> None:
-        """Take no entries while the engine closes down."""
-        self._halts["flatten"] = flatten.reason
+        """Take no entries while everything is closed, nor afterwards until resumed."""
+        self._watch.halt("flatten", flatten.reason)
         self._cleared.clear()
+
+    @handles(EngineState)
+    def on_engine_state(self, state: EngineState) -> None:
+        """Once the engine closes down no resume brings entries back."""
+        if state.state == "draining":
+            self._watch.drain()
 
     # decisions
 
@@ -226,18 +267,11 @@ class Risk(WiredActor):
                 entry, self._trusted[symbol], account, self._marks.get(symbol), self._intents
             )
         except Refused as refused:
-            self._stages.risk.record_since(started_ns)
-            self.publish(
-                Refusal(
-                    entry.signal_id,
-                    entry.symbol,
-                    entry.at_ns,
-                    refused.gate,
-                    refused.measured,
-                    refused.threshold,
-                    refused.detail,
-                )
-            )
+            self._refuse(entry, refused, started_ns)
+            return
+        except (ValueError, ZeroDivisionError) as error:
+            # prices that are none: a kernel or the spread cannot be asked
+            self._refuse(entry, Refused("entry_figures", 0.0, 1.0, str(error)), started_ns)
             return
         self._entering[symbol] = bracket
         self._cleared.clear()
@@ -248,6 +282,20 @@ class Risk(WiredActor):
             self.publish(
                 FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
             )
+
+    def _refuse(self, entry: Entry, refused: Refused, started_ns: int) -> None:
+        self._stages.risk.record_since(started_ns)
+        self.publish(
+            Refusal(
+                entry.signal_id,
+                entry.symbol,
+                entry.at_ns,
+                refused.gate,
+                refused.measured,
+                refused.threshold,
+                refused.detail,
+            )
+        )
 
     def _gate(self, entry: Entry) -> Account:
         """Return the account the entry may use; raises Refused at the first gate that fails.
@@ -271,10 +319,8 @@ class Risk(WiredActor):
         if proof_age_ns > self._proof_age_max_ns:
             age_max_s = self.settings.leverage.proof_age_max_s
             raise Refused("leverage_proof_age_s", proof_age_ns / 1e9, age_max_s)
-        if self._limits_loss:
-            loss_usdt = self._day.loss_usdt(now_ns)
-            if loss_usdt >= self._loss_max_usdt:
-                raise Refused("daily_loss_usdt", loss_usdt, self._loss_max_usdt)
+        if self._rests:
+            self._watch.reentry.gate(entry, now_ns)
         return account
 
     def _changed(self, symbol: str) -> None:
@@ -285,9 +331,9 @@ class Risk(WiredActor):
 
     def _standing(self, symbol: str) -> Account:
         """Return the account if every gate that does not depend on the moment holds."""
-        for source, reason in self._halts.items():
+        for source, reason in self._watch.halts.items():
             raise Refused("halted", 1.0, 0.0, f"{source}: {reason}")
-        if not self._synced.get(symbol, False):
+        if not self._watch.synced.get(symbol, False):
             raise Refused("book_sync", 0.0, 1.0)
         if symbol not in self._trusted:
             raise self._unproved(symbol)
@@ -307,13 +353,15 @@ class Risk(WiredActor):
         gate = self._account_gates.get(venue)
         if gate is not None:
             raise Refused(*gate)
-        exposure_usdt, margin_usdt = sum(self._open_usdt.values()), 0.0
-        for name, bracket in self._entering.items():
-            notional_usdt = float(bracket.quantity * bracket.price)
-            exposure_usdt += notional_usdt
-            if self._venues[name] == venue:
-                margin_usdt += notional_usdt / bracket.leverage
-        return account.busy(exposure_usdt, margin_usdt)
+        breaker = self._watch.panel.against(symbol)
+        if breaker is not None:
+            raise Refused(breaker.gate, breaker.measured, breaker.threshold, breaker.detail)
+        margin_usdt = sum(
+            float(bracket.quantity * bracket.price) / bracket.leverage
+            for name, bracket in self._entering.items()
+            if self._venues[name] == venue
+        )
+        return account.busy(self._exposure.used_usdt(symbol), margin_usdt)
 
     def _unproved(self, symbol: str) -> Refused:
         leverage, proof = self.settings.leverage, self._proofs.get(symbol)
@@ -333,12 +381,22 @@ class Risk(WiredActor):
         """Pass a close on; no entry limit stops it."""
         self._exit(close)
 
+    def _close_all(self) -> None:
+        """After a drawdown: close what is open, as often as it takes."""
+        if not self._watch.closing:
+            return
+        at_ns = self.clock.now_ns()
+        for symbol in list(self._open_usdt):
+            position = self._positions[symbol]
+            self._exit(Close(symbol, at_ns, position.side, position.quantity, "drawdown"))
+
     def _exit(self, wish: Reduce | Close) -> None:
         symbol = wish.symbol
         position = self._positions.get(symbol)
         if position is None or not position.quantity or position.side != wish.side:
             return
         at_ns, exiting = self.clock.now_ns(), self._exiting.get(symbol)
+        self._watch.exit_wished(wish, at_ns)
         if exiting is not None and (
             isinstance(wish, Reduce) or at_ns - exiting.at_ns < EXIT_PATIENCE_NS
         ):
@@ -352,5 +410,10 @@ class Risk(WiredActor):
 
     @handles(Report)
     def on_report(self, _message: Report) -> dict[str, Any]:
-        """Answer with entries let through and the halts in force."""
-        return {"entries": self._entries, "halts": dict(self._halts)}
+        """Answer with entries let through, state, score, breakers, halts, results, exposure."""
+        exposure_usdt = self._exposure.by_symbol()
+        return {
+            "entries": self._entries,
+            "exposure_usdt": exposure_usdt,
+            "exposure_all_usdt": sum(exposure_usdt.values()),
+        } | self._watch.report()

@@ -8,20 +8,24 @@ from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.kernels.histogram import now_ns
 from hfengine.kernels.layers import ENTRY, NO_SIGNAL, Layers
 from hfengine.messages import LONG, SHORT, BookTick, Entry, Forecast, Refusal, Report, TradeTick
+from hfengine.oversight import MarketQuality
 from hfengine.runtime.actor import Policy, handles
 
 REARM_REFUSED_NS = 1_000_000_000
+QUALITY_NS = 1_000_000_000
+"""Least time between two words on one market's quality."""
 
 
 class Seat:
     """One symbol's layers and when they may next forecast and raise a signal."""
 
-    __slots__ = ("forecast_ns", "layers", "rearm_ns", "update_book")
+    __slots__ = ("forecast_ns", "layers", "quality_ns", "rearm_ns", "update_book")
 
     def __init__(self, layers: Layers) -> None:
         self.layers = layers
         self.update_book = layers.update_book
         self.forecast_ns = 0
+        self.quality_ns = 0
         self.rearm_ns = 0
 
 
@@ -60,6 +64,9 @@ class Signals(WiredActor):
             if at_ns >= seat.forecast_ns:
                 seat.forecast_ns = at_ns + self._forecast_ns
                 self._tell_forecast(tick, seat.layers)
+                if at_ns >= seat.quality_ns:
+                    seat.quality_ns = at_ns + QUALITY_NS
+                    self._tell_quality(tick, seat.layers)
             if at_ns >= seat.rearm_ns:
                 verdict = seat.layers.gate()
                 if verdict != NO_SIGNAL:
@@ -78,6 +85,17 @@ class Signals(WiredActor):
                 layers.drift,
                 layers.confidence,
                 layers.half_life_s,
+            )
+        )
+
+    def _tell_quality(self, tick: BookTick, layers: Layers) -> None:
+        self.publish(
+            MarketQuality(
+                tick.symbol,
+                tick.at_ns,
+                (tick.ask - tick.bid) / layers.mid * 1e4,
+                tick.at_ns / 1e6 - tick.exchange_ms,
+                layers.sigma,
             )
         )
 

@@ -32,6 +32,18 @@ from hfengine.messages import (
     Resume,
     SnapshotFailed,
 )
+from hfengine.oversight import (
+    Adopted,
+    BreakerChanged,
+    CancelOrder,
+    Command,
+    Difference,
+    Recovered,
+    Repair,
+    RiskState,
+    StoreFault,
+    VenueHealth,
+)
 from hfengine.runtime.actor import handles
 
 
@@ -53,6 +65,8 @@ class Telemetry(WiredActor):
         self._balance: BalanceChanged | None = None
         self._state = EngineState(0, "starting", "")
         self._halts: dict[str, str] = {}
+        self._risk: RiskState | None = None
+        self._health: dict[str, VenueHealth] = {}
         self._noted = 0
         self._recent: deque[tuple[int, int, str]] = deque(maxlen=DECISIONS_KEPT)
         self._faults: dict[str, int] = {}
@@ -186,7 +200,9 @@ class Telemetry(WiredActor):
 
     @handles(Resume)
     def on_resume(self, resume: Resume) -> None:
-        """Forget a halt."""
+        """Forget a halt, or all of them."""
+        if resume.source == "all":
+            self._halts.clear()
         self._halts.pop(resume.source, None)
 
     @handles(ActorDied)
@@ -239,6 +255,81 @@ class Telemetry(WiredActor):
         """Note the end of a flatten."""
         self._note(done.at_ns, f"flatten: {'flat' if done.flat else 'NOT FLAT: ' + done.detail}")
 
+    @handles(BreakerChanged)
+    def on_breaker(self, change: BreakerChanged) -> None:
+        """Count a breaker that trips; note whatever it does."""
+        if change.state == "tripped":
+            self._add(self._tally.breakers, change.breaker)
+        where = f"{change.symbol} " if change.symbol else ""
+        self._note(
+            change.at_ns,
+            f"{where}breaker {change.breaker} {change.state}: {change.measured:.6g}"
+            f" against {change.threshold:.6g} {change.detail}",
+        )
+
+    @handles(RiskState)
+    def on_risk(self, risk: RiskState) -> None:
+        """Keep whether entries are taken; note a change."""
+        before, self._risk = self._risk, risk
+        if before is None or before.state != risk.state:
+            self._note(risk.at_ns, f"risk {risk.state}: {'; '.join(risk.reasons) or 'all is well'}")
+
+    @handles(VenueHealth)
+    def on_health(self, health: VenueHealth) -> None:
+        """Keep a venue's clock and answers."""
+        self._health[health.venue] = health
+
+    @handles(Repair)
+    def on_repair(self, repair: Repair) -> None:
+        """Count and note a repair."""
+        self._add(self._tally.repairs, repair.fault)
+        text = f"{repair.symbol} protection {repair.fault}: {repair.found}: {repair.action}"
+        self._note(repair.at_ns, text)
+
+    @handles(CancelOrder)
+    def on_cancel(self, cancel: CancelOrder) -> None:
+        """Note an order that is taken away."""
+        named = cancel.client_id or cancel.venue_id
+        self._note(cancel.at_ns, f"{cancel.symbol} order {named} cancelled: {cancel.reason}")
+
+    @handles(Difference)
+    def on_difference(self, found: Difference) -> None:
+        """Count and note what the venue told otherwise."""
+        self._add(self._tally.differences, found.subject)
+        self._note(
+            found.at_ns,
+            f"{found.symbol} {found.subject} DIFFERS: {found.ours}, the venue: {found.venues}",
+        )
+
+    @handles(Adopted)
+    def on_adopted(self, adopted: Adopted) -> None:
+        """Note a position that was found."""
+        self._count(adopted)
+        whose = "ours" if adopted.ours else "unknown"
+        held = adopted.side * adopted.quantity
+        self._note(adopted.at_ns, f"{adopted.symbol} {held} found, {whose}: {adopted.policy}")
+
+    @handles(Recovered)
+    def on_recovered(self, recovered: Recovered) -> None:
+        """Note what a start remembered."""
+        found = f"{recovered.keys} things from {recovered.source}"
+        self._note(recovered.at_ns, f"recovered {found}: {recovered.detail}")
+
+    @handles(StoreFault)
+    def on_store_fault(self, fault: StoreFault) -> None:
+        """Note that the store was lost or came back."""
+        self._count(fault)
+        self._note(fault.at_ns, f"state store {'LOST' if fault.lost else 'back'}: {fault.detail}")
+
+    @handles(Command)
+    def on_command(self, command: Command) -> None:
+        """Note what an operator asked for."""
+        self._note(command.at_ns, f"{command.by}: {command.name} {command.argument}".rstrip())
+
+    @staticmethod
+    def _add(counts: dict[str, int], name: str) -> None:
+        counts[name] = counts.get(name, 0) + 1
+
     @handles(Report)
     def on_report(self, _message: Report) -> dict[str, Any]:
         """Answer with everything counted and kept."""
@@ -258,5 +349,10 @@ class Telemetry(WiredActor):
             "balance": self._balance,
             "state": self._state,
             "halts": dict(self._halts),
+            "risk": self._risk,
+            "health": dict(self._health),
+            "breakers": dict(self._tally.breakers),
+            "repairs": dict(self._tally.repairs),
+            "differences": dict(self._tally.differences),
             "recent": list(self._recent),
         }

@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from hfengine.cli.durations import parse_speed
 from hfengine.cli.local_process import local_venues
+from hfengine.clock import WallClock
 from hfengine.config import Profile
 from hfengine.confirmation import check_confirmation
+from hfengine.control.server import serving
 from hfengine.credentials import read_keys
+from hfengine.engine import Attachment, Memory
 from hfengine.errors import ConfigError
 from hfengine.feeds.build import build_feed
+from hfengine.recovery import account_id, recover
 from hfengine.surroundings import Surroundings, paper
 
 LIVE: Final = "live:"
@@ -37,6 +41,10 @@ class Around(Struct, frozen=True):
 
     surroundings: Surroundings
     pace: float | None
+    memory: Memory
+    attachments: Sequence[Attachment]
+    sentences: Sequence[str] = ()
+    """What the user should know of how the account was found."""
 
 
 @contextmanager
@@ -47,7 +55,9 @@ def surrounded(profile: Profile, options: Options) -> Iterator[Around]:
     """
     settings = profile.settings
     if settings.mode == "paper":
-        yield _on_paper(profile, options)
+        with _remembered(profile, account_id(settings, {}, profile.name)) as kept:
+            surroundings, pace = _on_paper(profile, options)
+            yield Around(surroundings, pace, *kept)
         return
     if options.speed:
         raise ConfigError([f"--speed: mode {settings.mode} runs in real time: leave it out"])
@@ -61,10 +71,25 @@ def surrounded(profile: Profile, options: Options) -> Iterator[Around]:
 
     played = "replay:" + ",".join(map(str, options.recordings)) if options.recordings else ""
     with local_venues(settings, feed=options.feed or played) as urls:
-        yield Around(live(profile, urls=urls, keys=keys), 1.0)
+        account = account_id(settings, keys, url=" ".join(urls.values()))
+        with _remembered(profile, account) as kept:
+            yield Around(live(profile, urls=urls, keys=keys), 1.0, *kept)
 
 
-def _on_paper(profile: Profile, options: Options) -> Around:
+@contextmanager
+def _remembered(
+    profile: Profile, account: str
+) -> Iterator[tuple[Memory, Sequence[Attachment], Sequence[str]]]:
+    """Hold an account: its lock, its state, its control socket."""
+    recovery = recover(profile, account, WallClock())
+    try:
+        with serving(profile.settings, recovery.lock) as servers:
+            yield recovery.memory, (*recovery.attachments, *servers), recovery.sentences
+    finally:
+        recovery.close()
+
+
+def _on_paper(profile: Profile, options: Options) -> tuple[Surroundings, float | None]:
     recordings = options.recordings
     name = options.feed or ("live" if profile.settings.venue.feed == "live" else "")
     if name == "live":
@@ -76,7 +101,7 @@ def _on_paper(profile: Profile, options: Options) -> Around:
         from hfengine.venues.market import played_at  # noqa: PLC0415 - as above
 
         exchange, url = played_at(name.removeprefix(LIVE))
-        return Around(paper_live(profile, exchange, url=url), 1.0)
+        return paper_live(profile, exchange, url=url), 1.0
     if name not in PAPER_FEEDS:
         known = "synthetic, live:bybit, live:binance, or --replay FILE"
         raise ConfigError([f"--feed {name}: on paper there are {known}"])
@@ -85,4 +110,4 @@ def _on_paper(profile: Profile, options: Options) -> Around:
         problem = "--speed max on the endless synthetic market needs --duration, for example 60s"
         raise ConfigError([problem])
     feed = build_feed(profile.settings, recordings)
-    return Around(paper(profile, feed, speed=pace), pace)
+    return paper(profile, feed, speed=pace), pace

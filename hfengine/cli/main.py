@@ -8,12 +8,21 @@ import typer
 from hfengine import __version__
 from hfengine.cli.bench import bench
 from hfengine.cli.config import config_app
+from hfengine.cli.doctor import doctor
+from hfengine.cli.incident import incident
 from hfengine.cli.journal import journal_app
 from hfengine.cli.leverage import leverage_app
+from hfengine.cli.operate import flatten, halt, resume, stop
+from hfengine.cli.positions import orders, positions
+from hfengine.cli.replay import replay
 from hfengine.cli.run import run
 from hfengine.cli.signals import signals_app
+from hfengine.cli.sim import sim
+from hfengine.cli.state import history
+from hfengine.cli.status import status
 from hfengine.cli.venue import venue
 from hfengine.cli.watch import watch
+from hfengine.cli.why import why
 from hfengine.errors import ExitCode, HfengineError
 
 app = typer.Typer(
@@ -28,8 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(status)
+app.command()(positions)
+app.command()(orders)
+app.command()(halt)
+app.command()(resume)
+app.command()(flatten)
+app.command()(stop)
+app.command()(history)
+app.command()(doctor)
 app.command()(bench)
 app.command()(watch)
+app.command()(sim)
+app.command()(replay)
+app.command()(why)
+app.command()(incident)
 app.command()(venue)
 app.add_typer(config_app, name="config")
 app.add_typer(journal_app, name="journal")

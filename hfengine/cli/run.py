@@ -78,6 +78,8 @@ def run(
         confirm=confirm,
     )
     with surrounded(loaded, options) as around:
+        for sentence in around.sentences:
+            typer.echo(sentence, err=True)
         summary = _run(loaded, around, options)
     _print_summary(summary, json_=json_)
     raise typer.Exit(_exit_code(summary))
@@ -92,6 +94,8 @@ def _run(loaded: Profile, around: Around, options: Options) -> Summary:
         duration_s=options.duration_s,
         observer=_observing(view, json_=options.json),
         observe_every_s=view.every_s(around.pace),
+        attachments=around.attachments,
+        memory=around.memory,
     )
     try:
         with view.opened():

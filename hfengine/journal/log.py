@@ -208,6 +208,11 @@ class Journal:
         return self._fault.reason is None
 
     @property
+    def noted(self) -> list[Struct]:
+        """Return what waits to be logged, always the same list: a recorder adds to it."""
+        return self._noted
+
+    @property
     def ok(self) -> bool:
         """Return what `is_ok` says."""
         return self._fault.reason is None

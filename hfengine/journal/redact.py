@@ -44,6 +44,11 @@ def register(secret: str) -> None:
     _secrets.sort(key=len, reverse=True)
 
 
+def secrets() -> tuple[bytes, ...]:
+    """Return every registered secret in each of its forms: to look whether one stands somewhere."""
+    return tuple(_secrets)
+
+
 def forget() -> None:
     """Drop every registered secret: a session's keys are gone, or a test ends."""
     _secrets.clear()

@@ -8,6 +8,7 @@ from typing import Final
 
 from hfengine.localvenue.source import Sink
 from hfengine.runtime.hosts import current_host
+from hfengine.runtime.waiting import wait_s
 from hfengine.venues.relayed import Relay
 
 LOOK_S: Final = 1.0
@@ -70,12 +71,7 @@ class LiveSource:
         loop = asyncio.get_running_loop()
         silent = 0
         while True:
-            woken = loop.create_future()
-            timer = loop.call_later(LOOK_S, woken.set_result, None)
-            try:
-                await woken
-            finally:
-                timer.cancel()
+            await wait_s(loop, LOOK_S)
             missing = [one for one, held in relay.symbols.items() if not held.codec.synced]
             silent = silent + 1 if len(missing) == len(relay.symbols) else 0
             if silent == SILENT_LOOKS:

@@ -10,6 +10,7 @@ import pykka
 
 from hfengine.kernels.mailbox import Mailbox, Policy
 from hfengine.limits import MAILBOX_MAX, RUN_TASKS_MAX
+from hfengine.messages import Report
 from hfengine.runtime.future import LoopFuture
 from hfengine.runtime.handlers import UnhandledMessage, handler_names, handles
 from hfengine.runtime.hosts import current_host
@@ -71,6 +72,11 @@ class LoopActor(pykka.Actor):
         self._death: BaseException | None = None
         self._ended = False
         self._handlers = {c: getattr(self, name) for c, name in self._handler_names.items()}
+        self._answered = 0
+        self._runs = self._armed = 0
+        recorder = host.recorder
+        hears = recorder is not None and recorder.hears(type(self).__name__)
+        self._recorder = recorder if hears else None
         self.clock = host.clock
         self.publish = host.routes.publish
         self.actor_urn = host.ids.next_urn(type(self).__name__)
@@ -120,10 +126,16 @@ class LoopActor(pykka.Actor):
             _drop(io)
             msg = f"{self.name} has stopped and cannot start I/O (tag {tag!r})"
             raise pykka.ActorDeadError(msg)
+        number = self._runs
+        self._runs += 1
+        if self._host.player is not None:
+            _drop(io)
+            self._host.player.ran(self.name, number, tag)
+            return
         if len(self._tasks) >= RUN_TASKS_MAX:
             _drop(io)
             refusal = TooManyTasks(f"{self.name} already has {RUN_TASKS_MAX} tasks under way")
-            self._host.loop.call_soon(self._tell_outcome, Outcome(tag, None, refusal))
+            self._host.loop.call_soon(self._tell_outcome, number, Outcome(tag, None, refusal))
             return
         task: asyncio.Future[Any] = (
             io
@@ -136,7 +148,7 @@ class LoopActor(pykka.Actor):
         def done(finished: asyncio.Future[Any]) -> None:
             self._tasks.discard(finished)
             self._host.tasks.discard(finished)
-            self._tell_outcome(outcome_of(tag, finished))
+            self._tell_outcome(number, outcome_of(tag, finished))
 
         task.add_done_callback(done)
 
@@ -144,13 +156,45 @@ class LoopActor(pykka.Actor):
         """Send a message to this actor once, `delay_ns` from now on its loop's time."""
         if not self._host.here():
             raise self._off_loop("tell_after_ns()")
-        return self._timers.after(delay_ns, lambda: self.actor_inbox.tell(message))
+        fire = self._fires(message)
+        if fire is None:
+            return TimerHandle(self.clock.now_ns() + delay_ns)
+        return self._timers.after(delay_ns, fire)
 
     def tell_every_ns(self, period_ns: int, message: Any) -> TimerHandle:
         """Send a message to this actor at start + k · `period_ns`; late ones coalesce."""
         if not self._host.here():
             raise self._off_loop("tell_every_ns()")
-        return self._timers.every(period_ns, lambda: self.actor_inbox.tell(message))
+        fire = self._fires(message)
+        if fire is None:
+            return TimerHandle(self.clock.now_ns() + period_ns)
+        return self._timers.every(period_ns, fire)
+
+    def tell_self(self, message: Any) -> None:
+        """Send a message to this actor from a coroutine of its own, so that a record knows of it.
+
+        Raises ActorDeadError when the actor has stopped.
+        """
+        if self._recorder is not None and not self._host.depth:
+            self._recorder.told(self.name, message)
+        self.actor_inbox.tell(message)
+
+    def _fires(self, message: Any) -> Callable[[], None] | None:
+        """Return what a timer does when it is due; None where a record says when it was."""
+        number = self._armed
+        self._armed += 1
+        if self._host.player is not None:
+            self._host.player.armed(self.name, number, message)
+            return None
+        recorder, tell = self._recorder, self.actor_inbox.tell
+        if recorder is None:
+            return lambda: tell(message)
+
+        def fire() -> None:
+            recorder.fired(self.name, number)
+            tell(message)
+
+        return fire
 
     @classmethod
     def _create_actor_inbox(cls) -> Mailbox:
@@ -164,6 +208,8 @@ class LoopActor(pykka.Actor):
         # An overridden on_receive must see every message, so the short cut past it is closed.
         own = type(self).on_receive is not LoopActor.on_receive
         self._host.actors[self.actor_urn] = self
+        if self._host.player is not None:
+            self._handlers = self._host.player.guarded(self.name, self._handlers)
         self.actor_inbox.bind(self, self._host, {} if own else self._handlers)
         self.actor_inbox.start()
 
@@ -173,13 +219,23 @@ class LoopActor(pykka.Actor):
             " another thread than the loop's"
         )
 
-    def _tell_outcome(self, outcome: Outcome) -> None:
+    def _tell_outcome(self, number: int, outcome: Outcome) -> None:
         if self.actor_stopped.is_set():
             self._host.supervisor.orphaned(self.actor_ref, outcome)
-        else:
-            self.actor_inbox.tell(outcome)
+            return
+        if self._recorder is not None:
+            self._recorder.ended(self.name, number, outcome)
+        self.actor_inbox.tell(outcome)
+
+    def _handled_so_far(self) -> int:
+        """Return how many messages reached a handler, questions left out, this one included."""
+        box = self.actor_inbox
+        lost = box.undelivered + box.conflated + box.dropped
+        return box.received - len(box) - lost - self._answered
 
     def _handle_receive(self, message: Any) -> Any:
+        if isinstance(message, Report):
+            self._answered += 1
         try:
             return super()._handle_receive(message)
         except Exception:
@@ -214,6 +270,8 @@ class LoopActor(pykka.Actor):
     def _note_death(self, error: BaseException) -> None:
         if self._death is None:
             self._death = error
+            if self._recorder is not None:
+                self._recorder.died(self.name, self._handled_so_far(), error)
         elif self._death is not error:
             self._death.add_note(f"then, while {self.name} ended: {error!r}")
 

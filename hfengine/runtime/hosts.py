@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hfengine.runtime.actor import LoopActor
+    from hfengine.runtime.recording import Player, Recorder
 
 _here = threading.local()
 
@@ -44,6 +45,10 @@ class ActorHost(Host):
         self.supervisor.on_restart(self.routes.replace)
         self.actors: dict[str, LoopActor] = {}
         self.tasks: set[asyncio.Future[Any]] = set()
+        self.recorder: Recorder | None = None
+        """Notes what reaches the actors from outside; None where nothing is recorded."""
+        self.player: Player | None = None
+        """Stands in for the world while a session is run again."""
         _here.host = self
 
     def batch(self) -> "Batch":

@@ -15,6 +15,7 @@ from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.messages import OrderKind, OrderUpdate, ProtectionRefused
 from hfengine.requests import OrderRequest
+from hfengine.runtime.waiting import wait_s
 from hfengine.venues.binance_calls import (
     ORDER,
     UNTIL_CANCELLED,
@@ -200,7 +201,7 @@ class BinanceProtection:
 
     async def _find(self, leg: OrderRequest) -> Row | None:
         for attempt in range(FIND_TRIES):
-            await _pause(self._desk.loop, FIND_FIRST_S * 2**attempt)
+            await wait_s(self._desk.loop, FIND_FIRST_S * 2**attempt)
             try:
                 return await self.algo_by_id(leg.client_id)
             except (VenueRejected, VenueUnavailable):
@@ -216,6 +217,24 @@ class BinanceProtection:
     def _stands(self, leg: OrderRequest) -> bool:
         """Tell whether the stream told meanwhile that a leg of this id stands."""
         return any(order.client_id == leg.client_id for order in self._book.reducing(leg.symbol))
+
+    def knows(self, symbol: str, client_id: str) -> bool:
+        """Tell whether a waiting conditional order has this id, as far as was heard."""
+        return any(order.client_id == client_id for order in self._book.reducing(symbol))
+
+    async def cancel_one(self, symbol: str, client_id: str, algo_id: str) -> None:
+        """Cancel one conditional order, by its client id where it has one.
+
+        VenueRejected "unknown_order" where the venue has none that waits.
+        """
+        named = {"clientAlgoId": client_id} if client_id else {"algoId": algo_id}
+        params = {"symbol": symbol} | named
+        await self._desk.call("fapiPrivateDeleteAlgoOrder", params, group=WEIGHT, purpose="protect")
+        for order in self._book.reducing(symbol):
+            if order.client_id == client_id if client_id else order.algo_id == algo_id:
+                self._forgo(order.client_id)
+                self._book.forget_algo(order)
+        self._changed(symbol)
 
     async def _withdraw(self, leg: OrderRequest) -> None:
         placing = self._placing.get(leg.client_id)
@@ -367,12 +386,3 @@ class BinanceProtection:
             self._desk.call("fapiPrivateGetOpenAlgoOrders", params, group=WEIGHT),
         )
         self._book.read(positions, algos, began_ns=began_ms * MS_NS, symbol=symbol)
-
-
-async def _pause(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    woken: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_later(seconds, woken.set_result, None)
-    try:
-        await woken
-    finally:
-        timer.cancel()

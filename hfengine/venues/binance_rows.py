@@ -38,6 +38,9 @@ ADL_ID: Final = "adl_autoclose"
 LIQUIDATION_ID: Final = "autoclose-"
 """How the ids of orders begin that the venue itself made."""
 
+CLOSING_SIDES: Final = {"LONG": "SELL", "SHORT": "BUY"}
+"""What closes a position of hedge mode."""
+
 REASONS: Final = {
     "CANCELED": rejects.CANCELLED_BY_USER,
     "EXPIRED_IN_MATCH": rejects.SELF_TRADE,
@@ -135,6 +138,23 @@ def leverage_of_row(row: Row) -> LeverageSetting:
 # orders
 
 
+def is_reducing(row: Row) -> bool:
+    """Tell whether an order of REST can only take from a position."""
+    flagged = bool(row.get("reduceOnly")) or bool(row.get("closePosition"))
+    return _takes(str(row.get("positionSide", "")), row["side"], flagged=flagged)
+
+
+def is_event_reducing(order: Row) -> bool:
+    """Tell the same of the order of an event."""
+    flagged = bool(order.get("R")) or bool(order.get("cp"))
+    return _takes(str(order.get("ps", "")), order["S"], flagged=flagged)
+
+
+def _takes(slot: str, side: str, *, flagged: bool) -> bool:
+    # in hedge mode nothing is flagged as reduce-only: an order against its slot is
+    return side == CLOSING_SIDES[slot] if slot in CLOSING_SIDES else flagged
+
+
 def order_of_row(row: Row, at_ns: int = 0) -> OrderUpdate:
     """Return an order as REST or the acknowledgement tells it."""
     status = row["status"]
@@ -150,7 +170,7 @@ def order_of_row(row: Row, at_ns: int = 0) -> OrderUpdate:
         filled,
         number(row.get("price")),
         number(row.get("stopPrice")),
-        bool(row.get("reduceOnly")) or bool(row.get("closePosition")),
+        is_reducing(row),
         STATES.get(status, _state(quantity, filled)),
         _reason(status, row.get("timeInForce", ""), filled),
     )
@@ -172,7 +192,7 @@ def order_of_event(event: Row) -> OrderUpdate:
         filled,
         number(order["p"]),
         number(order.get("sp")),
-        bool(order.get("R")) or bool(order.get("cp")),
+        is_event_reducing(order),
         # NEW_INSURANCE and NEW_ADL are fills the venue made
         STATES.get(status, _state(quantity, filled)),
         _reason(status, order.get("f", ""), filled),
@@ -192,7 +212,7 @@ def algo_of_row(row: Row, at_ns: int = 0) -> OrderUpdate:
         number(row.get("actualQty")),
         number(row.get("price")),
         number(row.get("triggerPrice")),
-        bool(row.get("reduceOnly")) or bool(row.get("closePosition")),
+        is_reducing(row),
         _algo_state(row["algoStatus"], number(row.get("actualQty"))),
         _reason(row["algoStatus"], "", NOTHING),
     )
@@ -212,7 +232,7 @@ def algo_of_event(event: Row) -> OrderUpdate:
         number(order.get("aq")),
         number(order.get("p")),
         number(order.get("tp")),
-        bool(order.get("R")) or bool(order.get("cp")),
+        is_event_reducing(order),
         _algo_state(order["X"], number(order.get("aq"))),
         str(order.get("rm") or "") or _reason(order["X"], "", NOTHING),
     )

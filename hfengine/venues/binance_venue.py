@@ -23,7 +23,14 @@ from hfengine.venues.binance_calls import (
     order_params,
 )
 from hfengine.venues.binance_history import BinanceHistory
+from hfengine.venues.binance_open import algo_rows, open_rows
 from hfengine.venues.binance_order_entry import BinanceOrderEntry
+from hfengine.venues.binance_places import (
+    ORDERS_DEMO,
+    ORDERS_LIVE,
+    ORDERS_PATH,
+    client_configuration,
+)
 from hfengine.venues.binance_positions import PositionBook, algo_of
 from hfengine.venues.binance_protection import EXISTS, BinanceProtection
 from hfengine.venues.binance_rows import (
@@ -44,13 +51,6 @@ from hfengine.venues.market import Dialect as MarketDialect
 from hfengine.venues.market import Market
 from hfengine.venues.order_entry import Credentials, LegOutcome, OrderEntry, Wires
 from hfengine.venues.quirks import Budget, MarginMode, Place, PrivateStream, Purpose, Quirks
-
-ORDERS_LIVE: Final = "wss://ws-fapi.binance.com/ws-fapi/v1"
-ORDERS_DEMO: Final = "wss://testnet.binancefuture.com/ws-fapi/v1"
-ORDERS_PATH: Final = "/ws-fapi/v1"
-
-KEEP_ALIVE_MS: Final = 15_000
-"""ccxt's own 180 s leave a half-open connection unnoticed for six minutes (VENUES 1.4)."""
 
 MARGIN_TYPES: Final[dict[MarginMode, str]] = {"isolated": "ISOLATED", "cross": "CROSSED"}
 FEES_AT_ONCE: Final = 8
@@ -82,28 +82,7 @@ class BinanceQuirks(Quirks):
 
     def configuration(self, place: Place) -> dict[str, Any]:
         """Return ccxt's arguments; see VENUES 1.2 for the addresses of a local venue."""
-        options: dict[str, Any] = {
-            "fetchCurrencies": False,
-            "fetchMargins": False,
-            "fetchOpenOrders": {"warnWithoutSymbol": False},
-        }
-        configuration: dict[str, Any] = {
-            "options": options,
-            "streaming": {"keepAlive": KEEP_ALIVE_MS},
-        }
-        if place.http:
-            base = f"{place.http}/fapi/v"
-            addresses = {
-                f"fapi{side}{suffix}": f"{base}{version}"
-                for side in ("Public", "Private")
-                for suffix, version in (("", 1), ("V2", 2), ("V3", 3))
-            }
-            sockets = {
-                "linear": f"{place.ws}/ws",
-                "ws-api": {"linear": place.ws + ORDERS_PATH},
-            }
-            configuration["urls"] = {"api": {**addresses, "ws": sockets}}
-        return configuration
+        return client_configuration(place)
 
     def adjust(self, exchange: Any, place: Place) -> None:
         """Switch to the demo, and hear of connections; error classes by code on any address."""
@@ -335,7 +314,9 @@ class BinanceQuirks(Quirks):
     async def cancel_all(self, symbol: str) -> int:
         """Cancel plain and conditional orders: two lists, two calls."""
         params = {"symbol": symbol}
-        orders, algos = await self._open_rows(params)
+        orders, algos = await asyncio.gather(
+            open_rows(self.desk, symbol), algo_rows(self.desk, symbol)
+        )
         await asyncio.gather(
             self._cancel("fapiPrivateDeleteAllOpenOrders", params),
             self._cancel("fapiPrivateDeleteAlgoOpenOrders", params),
@@ -344,21 +325,61 @@ class BinanceQuirks(Quirks):
             self._at_work.book.forget_algo(algo_of(row))
         return len(orders) + len(algos)
 
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one order: plain and conditional ones have lists, calls and numbers of their own.
+
+        The client's id, unique in both, is preferred: every order here has one.
+        """
+        protection = self._at_work.protection
+        if client_id:
+            is_algo = protection.knows(symbol, client_id)
+        else:
+            is_algo = await self._is_algo(symbol, venue_id)
+        named = {"origClientOrderId": client_id} if client_id else {"orderId": venue_id}
+        if not is_algo:
+            try:
+                params = {"symbol": symbol} | named
+                await self.desk.call(
+                    "fapiPrivateDeleteOrder", params, group=WEIGHT, purpose="protect"
+                )
+            except VenueRejected as error:
+                if error.reason != rejects.UNKNOWN_ORDER or not client_id:
+                    raise
+            else:
+                return
+        await protection.cancel_one(symbol, client_id, venue_id)
+
+    async def _is_algo(self, symbol: str, venue_id: str) -> bool:
+        """Tell in which list an order is of which only the number is known."""
+        orders, algos = await asyncio.gather(
+            open_rows(self.desk, symbol), algo_rows(self.desk, symbol)
+        )
+        plain = any(str(row["orderId"]) == venue_id for row in orders)
+        conditional = any(str(row["algoId"]) == venue_id for row in algos)
+        if plain and conditional:
+            raise VenueRejected("ambiguous_id", f"{symbol}: two orders have the number {venue_id}")
+        if not (plain or conditional):
+            raise VenueRejected(rejects.UNKNOWN_ORDER, f"{symbol} {venue_id}")
+        return conditional
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting order; the call wants side and quantity again, so it is read first."""
+        named = {"symbol": symbol, "origClientOrderId": client_id}
+        row = await self.desk.call("fapiPrivateGetOrder", named, group=WEIGHT)
+        params = named | {
+            "side": row["side"],
+            "quantity": row["origQty"],
+            "price": f"{price:f}",
+        }
+        amended = await self.desk.call("fapiPrivatePutOrder", params, group=ORDER, purpose="order")
+        return order_of_row(amended, self.desk.now_ms() * MS_NS)
+
     async def _cancel(self, method: str, params: Row) -> None:
         try:
             await self.desk.call(method, params, group=WEIGHT, purpose="protect")
         except VenueRejected as error:
             if error.reason != rejects.UNKNOWN_ORDER:
                 raise
-
-    async def _open_rows(self, params: Row) -> tuple[list[Row], list[Row]]:
-        weight = 1 if params else 40
-        call = self.desk.call
-        orders, algos = await asyncio.gather(
-            call("fapiPrivateGetOpenOrders", params, group=WEIGHT, weight=weight),
-            call("fapiPrivateGetOpenAlgoOrders", params, group=WEIGHT, weight=weight),
-        )
-        return orders, algos
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Place the new stop and target, then cancel the old ones."""
@@ -374,7 +395,7 @@ class BinanceQuirks(Quirks):
         call = self.desk.call
         rows, algos = await asyncio.gather(
             call("fapiPrivateV3GetPositionRisk", {}, group=WEIGHT, weight=5),
-            call("fapiPrivateGetOpenAlgoOrders", {}, group=WEIGHT, weight=40),
+            algo_rows(self.desk),
         )
         if any(book.setting_of(row["symbol"]) is None for row in rows):
             await self._read_settings()
@@ -387,7 +408,7 @@ class BinanceQuirks(Quirks):
 
     async def open_orders(self) -> list[OrderUpdate]:
         """Read plain and conditional orders."""
-        orders, algos = await self._open_rows({})
+        orders, algos = await asyncio.gather(open_rows(self.desk), algo_rows(self.desk))
         found = [order_of_row(row) for row in orders]
         found += [algo_of_row(row) for row in algos]
         return [update for update in found if update.symbol in self.desk.symbols]

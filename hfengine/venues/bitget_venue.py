@@ -268,6 +268,34 @@ class BitgetQuirks(Quirks):
             await self._at_work.protection.cancel(symbol, plan_type, named)
         return len(pending) + len(plans)
 
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one order; a plan order is cancelled by its type, which is looked up."""
+        plan = self._at_work.book.plan(venue_id) if venue_id else None
+        if plan is not None:
+            await self._at_work.protection.cancel(symbol, plan.plan_type, [venue_id])
+            return
+        named = {"orderId": venue_id} if venue_id else {"clientOid": client_id}
+        try:
+            params = product(symbol=symbol, marginCoin=COIN) | named
+            await self._post("privateMixPostV2MixOrderCancelOrder", params, "cancel", "protect")
+        except VenueRejected as error:
+            if error.reason != rejects.UNKNOWN_ORDER:
+                raise
+        else:
+            return
+        for row in await self._plan_rows(symbol):
+            name, wanted = ("orderId", venue_id) if venue_id else ("clientOid", client_id)
+            if row.get(name) == wanted:
+                found = str(row["orderId"])
+                await self._at_work.protection.cancel(symbol, row["planType"], [found])
+                return
+        raise VenueRejected(rejects.UNKNOWN_ORDER, f"{symbol} {venue_id or client_id}")
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Refuse: modify-order ends the order and makes another one under another id."""
+        text = f"bitget replaces {client_id} of {symbol} to move it to {price}: cancel it instead"
+        raise VenueRejected("not_supported", text)
+
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend stop and target in place; one that is missing is made, 0 takes one away."""
         await self._at_work.protection.move(symbol, stop, target)

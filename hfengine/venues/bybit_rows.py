@@ -27,6 +27,9 @@ NOTHING: Final = Decimal(0)
 NS_A_MS: Final = 1_000_000
 
 SIDES: Final = {"Buy": 1, "Sell": -1}
+SLOT_SIDES: Final = {1: 1, 2: -1}
+"""Sides of the positions of hedge mode, by `positionIdx`."""
+
 STATES: Final[dict[str, OrderState]] = {
     "Created": "new",
     "New": "new",
@@ -127,10 +130,18 @@ def order(row: Row) -> OrderUpdate:
         number(row.get("cumExecQty")),
         number(row.get("price")),
         number(row.get("triggerPrice")),
-        bool(row.get("reduceOnly")),
+        is_reducing(row),
         STATES[row["orderStatus"]],
         REASONS.get(reason, reason),
     )
+
+
+def is_reducing(row: Row) -> bool:
+    """Tell whether an order can only take from a position: in hedge mode one against its side."""
+    slot_side = SLOT_SIDES.get(int(row.get("positionIdx") or 0), 0)
+    if slot_side:
+        return SIDES[row["side"]] != slot_side
+    return bool(row.get("reduceOnly")) or bool(row.get("closeOnTrigger"))
 
 
 def is_open(update: OrderUpdate) -> bool:

@@ -10,7 +10,9 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
-from hfengine.errors import VenueRejected
+from msgspec.structs import replace
+
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.instruments import Instrument
 from hfengine.messages import (
@@ -28,15 +30,19 @@ from hfengine.venues import bybit_market
 from hfengine.venues import bybit_rows as rows
 from hfengine.venues.bybit_instruments import read_instruments
 from hfengine.venues.bybit_order_entry import PING, PING_EVERY_S, BybitOrderEntry
+from hfengine.venues.bybit_places import (
+    BUDGETS,
+    GROUP_POSITION,
+    TRADE_SOCKETS,
+    client_configuration,
+)
 from hfengine.venues.bybit_positions import Positions
 from hfengine.venues.link import LinkSettings
 from hfengine.venues.market import Dialect as MarketDialect
 from hfengine.venues.market import Market
 from hfengine.venues.order_entry import Credentials, OrderEntry, Wires
 from hfengine.venues.quirks import (
-    Budget,
     MarginMode,
-    Mode,
     Place,
     PrivateStream,
     Purpose,
@@ -49,36 +55,15 @@ COIN: Final = {"category": "linear", "settleCoin": "USDT"}
 
 TOPICS: Final = ("order", "execution", "position", "wallet")
 
-TRADE_SOCKETS: Final[dict[Mode, str]] = {
-    "live": "wss://stream.bybit.com/v5/trade",
-    "testnet": "wss://stream-testnet.bybit.com/v5/trade",
-}
-"""The demo has none (VENUES 6)."""
-
 MARGIN_MODES: Final = {"isolated": "ISOLATED_MARGIN", "cross": "REGULAR_MARGIN"}
 PORTFOLIO: Final = "PORTFOLIO_MARGIN"
 ONE_WAY, HEDGE = 0, 3
 ACCOUNT_INFO_AGE_S: Final = 2.0
 """The margin mode is the account's: one reading serves the symbols read within so long."""
 
-KEEP_ALIVE_MS: Final = 6_000
 PAGES_MAX: Final = 100
 HISTORY_STEP_MS: Final = 7 * 24 * 3600 * 1000 - 1
 """execution/list spans at most 7 days a call."""
-
-GROUP_POSITION: Final = "position"
-BUDGETS: Final = (
-    Budget("order", 10, 1.0),
-    Budget("trading_stop", 10, 1.0),
-    Budget("leverage", 10, 1.0, reserves=False),
-    Budget("margin_mode", 5, 1.0, reserves=False),
-    Budget(GROUP_POSITION, 50, 1.0, reserves=False),
-    Budget("query", 50, 1.0, reserves=False),
-    Budget("wallet", 50, 1.0, reserves=False),
-    Budget("public", 50, 1.0, reserves=False),
-    Budget("*", 600, 5.0),
-)
-"""Per account and second, but for the address's 600 in 5 s (VENUES 3.1)."""
 
 
 class BybitQuirks(Quirks):
@@ -103,29 +88,7 @@ class BybitQuirks(Quirks):
 
     def configuration(self, place: Place) -> dict[str, Any]:
         """Return ccxt's arguments: only linear markets, the account's type not asked for."""
-        configuration: dict[str, Any] = {
-            # a half-open connection is noticed within three of these, not after a minute
-            "streaming": {"keepAlive": KEEP_ALIVE_MS},
-            "options": {
-                "fetchMarkets": {"types": ["linear"]},
-                "enableUnifiedMargin": False,
-                "enableUnifiedAccount": True,
-                "unifiedMarginStatus": 6,
-            },
-        }
-        if place.http:
-            trade, private = f"{place.ws}/v5/trade", f"{place.ws}/v5/private"
-            configuration["urls"] = {
-                "api": {
-                    "public": place.http,
-                    "private": place.http,
-                    "ws": {
-                        "public": {"linear": f"{place.ws}/v5/public/linear"},
-                        "private": {"contract": private, "trade": trade},
-                    },
-                }
-            }
-        return configuration
+        return client_configuration(place)
 
     def adjust(self, exchange: Any, place: Place) -> None:
         """Switch to the testnet or the demo."""
@@ -316,6 +279,27 @@ class BybitQuirks(Quirks):
         asked = LINEAR | {"symbol": symbol}
         result = await self._post("privatePostV5OrderCancelAll", asked, "order", "protect")
         return len(result.get("list") or ())
+
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one order, a position's attached stop or target too."""
+        named = {"orderId": venue_id} if venue_id else {"orderLinkId": client_id}
+        asked = LINEAR | {"symbol": symbol} | named
+        await self._post("privatePostV5OrderCancel", asked, "order", "protect")
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting order; the acknowledgement names no more than its ids."""
+        asked = LINEAR | {"symbol": symbol, "orderLinkId": client_id, "price": f"{price:f}"}
+        await self._post("privatePostV5OrderAmend", asked, "order", "order")
+        try:
+            moved = await self.order_by_id(symbol, client_id)
+        except VenueUnavailable as error:
+            msg = f"{client_id} was amended, but not read: {error}"
+            raise VenueUnknown(msg) from error
+        if moved is None:
+            msg = f"{client_id} was amended, but is not found"
+            raise VenueUnknown(msg)
+        # the list may be behind the acknowledgement
+        return replace(moved, price=price) if rows.is_open(moved) else moved
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend the position's Full stop and target in place; 0 removes one."""

@@ -50,6 +50,19 @@ PACED: ContextVar[Paced | None] = ContextVar("PACED", default=None)
 """Where the calls of this context add up what they waited."""
 
 
+def drop_idle(exchange: Any) -> int:
+    """Close the kept connections that no call uses; return how many.
+
+    When one died silently so did its fellows, and each would cost a call its whole time-out.
+    """
+    connector = getattr(getattr(exchange, "session", None), "connector", None)
+    # aiohttp has no public way to let go of idle connections alone
+    kept = [proto for idle in getattr(connector, "_conns", {}).values() for proto, _ in idle]
+    for proto in kept:
+        proto.close()
+    return len(kept)
+
+
 class Hooks:
     """What is put in front of a ccxt.pro class."""
 

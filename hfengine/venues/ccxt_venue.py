@@ -32,6 +32,9 @@ from hfengine.venues.quirks import Budget, MarginMode, Place, PrivateStream, Pur
 
 UNPROVABLE: Final = "unprovable"
 GROUP: Final = "any"
+KINDS: Final[tuple[dict[str, Any], ...]] = ({}, {"trigger": True})
+"""Parameters that ask for resting and for conditional orders."""
+
 CALLS_A_SECOND: Final = 5
 """Slow on purpose: the exchange's own limits are not known here."""
 
@@ -223,12 +226,29 @@ class CcxtQuirks(Quirks):
         """Cancel resting orders, and conditional ones where the exchange lists them apart."""
         unified = self._symbol(symbol)
         count = 0
-        for params in ({}, {"trigger": True}):
+        for params in KINDS:
             listed = await self._ask("fetch_open_orders", unified, None, None, params)
             count += len(listed)
             if listed:
                 await self._ask("cancel_all_orders", unified, params, purpose="protect")
         return count
+
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Look an order up among the open ones, which says how it is cancelled."""
+        unified = self._symbol(symbol)
+        for params in KINDS:
+            for told in await self._open(unified, params):
+                named = told.get("id") if venue_id else told.get("clientOrderId")
+                if named == (venue_id or client_id):
+                    arguments = (told["id"], unified, params)
+                    await self._ask("cancel_order", *arguments, purpose="protect")
+                    return
+        raise VenueRejected(rejects.UNKNOWN_ORDER, f"{symbol} {venue_id or client_id}")
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Refuse: what edit_order does to id and place in the queue differs by exchange."""
+        text = f"{self.ccxt_id}: ccxt cannot move {client_id} of {symbol} to {price} for certain"
+        raise VenueRejected("not_supported", text)
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Refuse: no unified method moves a position's stop without leaving it uncovered."""
@@ -259,18 +279,22 @@ class CcxtQuirks(Quirks):
             if symbol not in self.desk.symbols:
                 continue
             of_symbol = []
-            for params in ({}, {"trigger": True}):
-                try:
-                    listed = await self._ask("fetch_open_orders", unified, None, None, params)
-                except VenueRejected:
-                    if not params:
-                        raise
-                    # without conditional orders of their own kind: nothing is missed
-                    continue
+            for params in KINDS:
+                listed = await self._open(unified, params)
                 of_symbol += [rows.order(symbol, t, self._contract(unified)) for t in listed]
             self._stops[symbol] = [o for o in of_symbol if o.kind == "stop_market"]
             found += of_symbol
         return list({update.venue_id: update for update in found}.values())
+
+    async def _open(self, unified: str, params: Mapping[str, Any]) -> list[Any]:
+        """Read a symbol's open orders of one kind."""
+        try:
+            return list(await self._ask("fetch_open_orders", unified, None, None, params))
+        except VenueRejected:
+            if not params:
+                raise
+            # without conditional orders of their own kind: nothing is missed
+            return []
 
     async def balance(self) -> BalanceChanged:
         """Read the account."""

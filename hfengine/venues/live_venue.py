@@ -7,12 +7,14 @@ with its reconciliation, leverage and its record. What differs is in a `Quirks` 
 import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 from hfengine import settings
 from hfengine.clock import Clock
-from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
+from hfengine.errors import VenueRejected, VenueUnavailable
+from hfengine.exchange import rejects
 from hfengine.instruments import ASSUMED, Instrument
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
@@ -21,25 +23,16 @@ from hfengine.messages import (
     LeverageChanged,
     OrderUpdate,
     PositionChanged,
-    ProtectionRefused,
 )
 from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
 from hfengine.venues.absence import LOOK_S, Absence
-from hfengine.venues.call_errors import CLOCK_SKEW, RATE_LIMIT
 from hfengine.venues.ccxt_client import PACED, Paced
 from hfengine.venues.clock_offset import REFRESH_S
 from hfengine.venues.keys import ApiKeys
 from hfengine.venues.leverage_record import LeverageRecord
-from hfengine.venues.link import Link
-from hfengine.venues.order_entry import (
-    Credentials,
-    LegOutcome,
-    OrderEntry,
-    OrderEntrySettings,
-    Wires,
-)
+from hfengine.venues.order_path import OrderPath
 from hfengine.venues.port import Answer, Ended, Tell
 from hfengine.venues.quirks import MarginMode, Place, Quirks
 from hfengine.venues.reconciling import Reconciler
@@ -47,6 +40,11 @@ from hfengine.venues.understanding import acted, understood
 from hfengine.venues.venue_desk import RECONCILE_SOON_S, VenueDesk
 
 RECONCILE_S: Final = 60.0
+RECONCILE_FAILED_MAX_S: Final = 5.0
+"""Longest pause between readings while the venue answers none; it doubles from RECONCILE_SOON_S."""
+
+DOUBLINGS_MAX: Final = 10
+
 SWEEP_S: Final = 1.0
 SWEPT_MIN: Final = 5
 SWEPT_MAX: Final = 20
@@ -58,9 +56,6 @@ RELOAD_PAUSE_S: Final = 10.0
 """Instruments are read anew at most this often, however many orders were refused by their rules."""
 
 NS_A_MS: Final = 1_000_000
-
-ORDERS: Final = "order"
-"""The budget that orders count in, over whichever path."""
 
 
 class LiveVenue:
@@ -86,12 +81,8 @@ class LiveVenue:
         self.name = name
         self.leverage_stats = LeverageRecord()
         self._quirks = quirks
-        self._settings = settings
         self._host = host
         self._clock = clock
-        self._random = random
-        self._stages = stages
-        self._keys = keys
         self._place = place
         self._feed, self.dialect = quirks.open_feed(
             symbols, place, host=host, random=random, stages=stages
@@ -112,15 +103,24 @@ class LiveVenue:
         quirks.desk = self._desk
         desk = self._desk
         self._reconciler = Reconciler(quirks, desk.view, tell=desk.tell, now_ms=desk.now_ms)
-        self._entry: OrderEntry | None = None
-        self._link: Link | None = None
+        self._orders = OrderPath(
+            name,
+            quirks,
+            desk,
+            place=place,
+            settings=settings,
+            keys=keys,
+            host=host,
+            clock=clock,
+            random=random,
+            stages=stages,
+        )
         self._leverage: dict[str, int] = {}
         self._swept = 0
         self._sweeping = False
-        self._rest_orders = 0
-        self._socket_orders = 0
         self._reconcile_due = False
         self._reconciling = False
+        self._failed_readings = 0
         self._reload_due = False
         self._connected = False
         self._stopped = False
@@ -128,7 +128,7 @@ class LiveVenue:
         desk.on_fix = self._reload_soon
         desk.on_private_ready = lambda: self._reconcile_soon("the private stream is subscribed")
         desk.on_reconcile = self._reconcile_soon
-        desk.on_offset = self._clock_set
+        desk.on_offset = self._orders.set_clock_offset
 
     # life
 
@@ -148,7 +148,7 @@ class LiveVenue:
         self._reconciler.since_ms = desk.now_ms()
         for position in await self._quirks.positions():
             desk.view.positions[position.symbol] = position
-        self._open_order_entry()
+        self._orders.open()
 
     @property
     def instruments(self) -> Mapping[str, Instrument]:
@@ -168,8 +168,7 @@ class LiveVenue:
         self._feed.connect_market(market)
         for stream in self._quirks.streams():
             desk.streams.keep(stream)
-        if self._link is not None:
-            self._link.start()
+        self._orders.start()
         desk.timers.every(round(REFRESH_S * 1e9), self._refresh_clock)
         desk.timers.every(
             round(RECONCILE_S * 1e9), lambda: self._reconcile_soon("it is time again")
@@ -190,8 +189,7 @@ class LiveVenue:
         self._desk.streams.stop()
         self._desk.timers.cancel_all()
         self._quirks.stop()
-        if self._link is not None:
-            self._link.stop()
+        self._orders.stop()
 
     async def close(self) -> None:
         """End everything and close all connections. Safe to call twice."""
@@ -200,18 +198,21 @@ class LiveVenue:
             return
         self._closed = True
         await self._desk.close()
-        if self._link is not None:
-            await self._link.wait_stopped()
+        await self._orders.wait_stopped()
 
     async def snapshot(self, symbol: str) -> bytes | None:
         """Make sure that a book comes: its bytes, or None when the stream brings it."""
         return await self._feed.snapshot(symbol)
 
-    # clock, instruments, reconciliation
+    def look_back(self, since_ns: int) -> None:
+        """Read fills and funding from an earlier time on than `prepare`: where a run before ended.
 
-    def _clock_set(self, offset_ms: int) -> None:
-        if self._entry is not None:
-            self._entry.clock_offset_ms = offset_ms
+        Call it between `prepare` and `connect`; fills counted by then are told again.
+        """
+        reconciler = self._reconciler
+        reconciler.since_ms = min(reconciler.since_ms, since_ns // NS_A_MS)
+
+    # clock, instruments, reconciliation
 
     def _refresh_clock(self) -> None:
         self._desk.run(self._desk.offset.refresh(), "clock")
@@ -245,13 +246,25 @@ class LiveVenue:
         self._desk.run(self._reconcile_once(), "reconciliation")
 
     async def _reconcile_once(self) -> None:
-        settled = False
+        settled: bool | None = None
         try:
             settled = await self._reconciler.reconcile()
         finally:
             self._reconciling = False
+            self._look_again(settled)
+
+    def _look_again(self, settled: bool | None) -> None:
+        """Read once more what moved meanwhile (False), or could not be read (None)."""
+        if settled is not None:
+            self._failed_readings = 0
             if not settled:
                 self._reconcile_soon("not settled")
+        elif not self._stopped:
+            # an outage must not spend the budgets that its end will need
+            self._failed_readings = min(self._failed_readings + 1, DOUBLINGS_MAX)
+            wait_s = min(RECONCILE_SOON_S * 2**self._failed_readings, RECONCILE_FAILED_MAX_S)
+            again = partial(self._reconcile_soon, "not read")
+            self._desk.timers.after(round(wait_s * 1e9), again)
 
     # leverage
 
@@ -321,103 +334,8 @@ class LiveVenue:
         """
         splitter = self._desk.splitter
         if splitter.must_split(request):
-            return splitter.place(request, self._send)
-        return self._send(request)
-
-    def _send(self, request: OrderRequest) -> Answer:
-        entry = self._entry
-        if entry is not None and entry.is_ready and self._quirks.takes(request):
-            urgent = request.reduce_only or request.close_position
-            if self._desk.limiter.try_send(ORDERS, urgent=urgent):
-                self._socket_orders += 1
-                return self._follow(request, entry.place(request))
-        return self._by_rest(request)
-
-    async def _by_rest(self, request: OrderRequest) -> OrderUpdate:
-        self._rest_orders += 1
-        acknowledged = await acted(self._quirks.place(request), request.client_id)
-        self._desk.view.placed(acknowledged)
-        return acknowledged
-
-    async def _follow(
-        self, request: OrderRequest, answer: asyncio.Future[OrderUpdate]
-    ) -> OrderUpdate:
-        """Wait for the socket's answer; a refusal that may pass is answered by REST, same id."""
-        try:
-            acknowledged = await answer
-        except VenueUnavailable as error:
-            # certainly not sent: what reduces goes another way, an entry is late by now
-            if not (request.reduce_only or request.close_position):
-                raise
-            self._desk.note("order_entry", str(error))
-        except VenueRejected as rejected:
-            reason = rejected.reason
-            self._desk.rejected[reason] += 1
-            if reason == CLOCK_SKEW:
-                await self._desk.offset.refresh()
-            elif reason == RATE_LIMIT:
-                self._desk.limiter.refused(ORDERS)
-            else:
-                self._desk.heed(reason, str(rejected))
-                raise
-        else:
-            self._desk.view.placed(acknowledged)
-            return acknowledged
-        return await self._by_rest(request)
-
-    def _open_order_entry(self) -> None:
-        if self._settings.order_entry != "websocket" or self._entry is not None:
-            return
-        wires: Wires = {
-            "clock": self._clock,
-            "loop": self._host.loop,
-            "settings": OrderEntrySettings(
-                answer_max_s=self._settings.answer_max_s,
-                recv_window_ms=self._settings.recv_window_ms,
-            ),
-            "on_ready": self._order_entry_ready,
-            "on_protection": self._protection_answered,
-            "write_ns": self._stages.write,
-        }
-        credentials = Credentials(self._keys.key, self._keys.secret.encode())
-        opened = self._quirks.order_entry(self._place, credentials, wires)
-        if opened is None:
-            self._desk.note("order_entry", f"{self.name} has no trading socket here: REST instead")
-            return
-        self._entry, url, link_settings = opened
-        self._entry.clock_offset_ms = self._desk.offset.offset_ms
-        self._link = Link(
-            url,
-            self._entry,
-            host=self._host,
-            random=self._random,
-            settings=link_settings,
-            name=f"{self.name} orders",
-        )
-
-    def _order_entry_ready(self, ready: bool, reason: str) -> None:
-        if not ready:
-            self._desk.note("order_entry", reason)
-
-    def _protection_answered(self, request: OrderRequest, outcome: LegOutcome) -> None:
-        if isinstance(outcome, OrderUpdate):
-            self._desk.tell(outcome)
-            return
-        if isinstance(outcome, VenueUnknown):
-            # the account says whether the leg is there; the guardian acts on missing cover
-            self._desk.reconcile_soon(str(outcome))
-            return
-        if isinstance(outcome, VenueRejected):
-            self._desk.heed(outcome.reason, str(outcome))
-        self._desk.tell(
-            ProtectionRefused(
-                request.symbol,
-                self._clock.now_ns(),
-                request.client_id,
-                "target" if request.kind == "take_profit_market" else "stop",
-                str(outcome),
-            )
-        )
+            return splitter.place(request, self._orders.send)
+        return self._orders.send(request)
 
     async def order_by_id(self, symbol: str, client_id: str) -> OrderUpdate | None:
         """Look an order up by its client id; None when the venue does not know it."""
@@ -430,6 +348,37 @@ class LiveVenue:
     async def cancel_all(self, symbol: str) -> int:
         """Cancel every open and conditional order of a symbol; return how many."""
         return await acted(self._quirks.cancel_all(symbol), symbol)
+
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one open or conditional order; one that is gone is a success.
+
+        One that went out in parts is cancelled in all of them.
+        """
+        whole = self._desk.splitter.find(client_id) if client_id else None
+        if whole is None:
+            await self._cancel_one(symbol, client_id, venue_id)
+            return
+        await asyncio.gather(
+            *(self._cancel_one(symbol, part.client_id, "") for part in whole.parts)
+        )
+
+    async def _cancel_one(self, symbol: str, client_id: str, venue_id: str) -> None:
+        if not (client_id or venue_id):
+            raise VenueRejected(rejects.BAD_CLIENT_ID, f"{symbol}: an order without any id")
+        try:
+            await acted(self._quirks.cancel(symbol, client_id, venue_id), client_id or venue_id)
+        except VenueRejected as rejected:
+            if rejected.reason != rejects.UNKNOWN_ORDER:
+                raise
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting order of ours to another price, in place."""
+        return await acted(self._quirks.amend(symbol, client_id, price), client_id)
+
+    async def open_orders(self) -> list[OrderUpdate]:
+        """Read every open order of the profile's symbols: resting, conditional and attached."""
+        read = await understood(self._quirks.open_orders(), "open orders")
+        return self._desk.splitter.listed(read)
 
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend stop and target of a position, never leaving it uncovered."""
@@ -446,7 +395,7 @@ class LiveVenue:
         return await understood(self._quirks.balance(), "balance")
 
     async def fills(self) -> list[Fill]:
-        """Read the fills since `prepare`; those the stream had not told are told now."""
+        """Read the fills of this run, or since `look_back`; what was not told is told now."""
         await understood(self._reconciler.read_fills(), "fills")
         splitter = self._desk.splitter
         return [splitter.fill(fill) for fill in self._desk.view.fills.values()]
@@ -456,14 +405,13 @@ class LiveVenue:
     @property
     def health(self) -> Mapping[str, Any]:
         """State and counters; nothing in it is secret."""
-        desk, entry = self._desk, self._entry
-        ready = entry is not None and entry.is_ready
+        desk, orders = self._desk, self._orders
         return {
             "clock_offset_ms": desk.offset.offset_ms,
             "clock_round_trip_ms": round(desk.offset.round_trip_ms, 2),
             "budgets": desk.limiter.report(),
-            "order_path": "websocket" if ready else "rest",
-            "orders": {"rest": self._rest_orders, "websocket": self._socket_orders},
+            "order_path": "websocket" if orders.is_ready else "rest",
+            "orders": {"rest": orders.by_rest, "websocket": orders.by_socket},
             "reconnects": desk.streams.reconnects,
             "last_break": desk.newest_note.get("stream_breaks", ""),
             "reconciliations": self._reconciler.rounds,

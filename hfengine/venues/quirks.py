@@ -241,6 +241,20 @@ class Quirks(ABC):
         """Cancel every order of a symbol, conditional ones too."""
 
     @abstractmethod
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one open or conditional order; one of the ids may be "".
+
+        VenueRejected "unknown_order" where the venue has no such order (any more).
+        """
+
+    @abstractmethod
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting limit order of ours to another price, keeping its id.
+
+        VenueRejected where it has ended, or "not_supported" where the venue cannot.
+        """
+
+    @abstractmethod
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Move stop and target of the open position, never leaving it uncovered."""
 
@@ -252,7 +266,10 @@ class Quirks(ABC):
 
     @abstractmethod
     async def open_orders(self) -> list[OrderUpdate]:
-        """Read the orders that are open, conditional ones too."""
+        """Read the orders that are open, conditional and attached ones too.
+
+        `reduce_only` says whether an order can only take from a position, in either position mode.
+        """
 
     @abstractmethod
     async def balance(self) -> BalanceChanged:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hfengine.clock import Clock
 from hfengine.errors import VenueUnavailable
+from hfengine.runtime.waiting import wait_s
 from hfengine.venues.quirks import Budget
 
 ANY: Final = "*"
@@ -69,6 +70,10 @@ class _Window:
         self._flying -= weight
         self._answered.append((now_s, weight))
         self._sum += weight
+
+    def unsent(self, weight: int) -> None:
+        """Give back what was used for nothing."""
+        self._flying -= weight
 
     def sent(self, until_s: float, weight: int) -> None:
         """Use some of it that begins to run out at a time to come."""
@@ -177,6 +182,13 @@ class RateLimiter:
         for window in self._windows.get(ANY, ()):
             window.answered(now_s, 1)
 
+    def never_sent(self, group: str, weight: int = 1) -> None:
+        """Take, instead of `done`, that a call never left: no connection could be made."""
+        for window in self._windows.get(group, ()):
+            window.unsent(weight)
+        for window in self._windows.get(ANY, ()):
+            window.unsent(1)
+
     def _wait_s(self, now_s: float, group: str, weight: int, *, urgent: bool) -> float:
         share = 1.0 if urgent else self._share
         closed_s = max(self._closed_until_s.get(name, 0.0) for name in (group, ANY))
@@ -196,12 +208,7 @@ class RateLimiter:
             window.send(1)
 
     async def _pause(self, seconds: float) -> None:
-        woken: asyncio.Future[None] = self._loop.create_future()
-        timer = self._loop.call_later(seconds, woken.set_result, None)
-        try:
-            await woken
-        finally:
-            timer.cancel()
+        await wait_s(self._loop, seconds)
 
     # what the venue says
 

@@ -125,6 +125,26 @@ class SeveralVenues:
         _, venue, plain = self._of(symbol)
         return await venue.cancel_all(plain)
 
+    async def cancel(self, symbol: str, client_id: str, venue_id: str) -> None:
+        """Cancel one order at the symbol's venue."""
+        _, venue, plain = self._of(symbol)
+        await venue.cancel(plain, client_id, venue_id)
+
+    async def amend(self, symbol: str, client_id: str, price: Decimal) -> OrderUpdate:
+        """Move a resting order to another price, at the symbol's venue."""
+        name, venue, plain = self._of(symbol)
+        return renamed(await venue.amend(plain, client_id, price), name)
+
+    async def open_orders(self) -> list[OrderUpdate]:
+        """Read the open orders of all venues; raises as soon as one does not answer.
+
+        A list that lacks a venue's orders would say that they are gone.
+        """
+        names = list(self._venues)
+        lists = await asyncio.gather(*(self._venues[name].open_orders() for name in names))
+        pairs = zip(names, lists, strict=True)
+        return [renamed(one, name) for name, found in pairs for one in found]
+
     async def protect(self, symbol: str, stop: Decimal, target: Decimal) -> PositionChanged:
         """Amend stop and target in place."""
         name, venue, plain = self._of(symbol)

@@ -222,6 +222,16 @@ class Splitter:
         whole = self._of_part.get(fill.client_id)
         return fill if whole is None else whole.part_fill(fill)
 
+    def listed(self, updates: Iterable[OrderUpdate]) -> list[OrderUpdate]:
+        """Return open orders as read, parts put together to the order they are of."""
+        found: dict[str, OrderUpdate] = {}
+        for update in updates:
+            whole = self._of_part.get(update.client_id)
+            shown = update if whole is None else whole.hear(update)
+            key = update.venue_id if whole is None else shown.client_id
+            found[key or update.client_id] = shown
+        return list(found.values())
+
     def _remember(self, whole: SplitOrder) -> None:
         self._wholes[whole.request.client_id] = whole
         for part in whole.parts:

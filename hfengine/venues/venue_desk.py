@@ -30,7 +30,14 @@ from hfengine.venues.call_errors import (
     Verdict,
     judge,
 )
-from hfengine.venues.ccxt_client import PACED, REPLY, Reply, StreamKeeper, make_exchange
+from hfengine.venues.ccxt_client import (
+    PACED,
+    REPLY,
+    Reply,
+    StreamKeeper,
+    drop_idle,
+    make_exchange,
+)
 from hfengine.venues.clock_offset import ClockOffset
 from hfengine.venues.keys import ApiKeys
 from hfengine.venues.port import Tell
@@ -170,10 +177,13 @@ class VenueDesk:
         repeated: set[str] = set()
         while True:
             await self._wait(group, weight, purpose)
+            settle = self.limiter.done
             try:
                 answer, verdict = await self._try(method, params, group, purpose)
+                if verdict is not None and _never_left(verdict.error):
+                    settle = self.limiter.never_sent
             finally:
-                self.limiter.done(group, weight)
+                settle(group, weight)
             if verdict is None:
                 return answer
             reason = verdict.meaning.reason
@@ -221,6 +231,8 @@ class VenueDesk:
             return answer, None
         if not _is_ccxt(failure):
             raise failure
+        if not reply.status:
+            drop_idle(self.exchange)
         verdict = judge(
             failure,
             venue=self.venue,
@@ -416,6 +428,15 @@ class VenueDesk:
 
 def _is_ccxt(error: Exception) -> bool:
     return any(base.__module__ == "ccxt.base.errors" for base in type(error).__mro__)
+
+
+def _never_left(error: BaseException | None) -> bool:
+    """Tell whether a call failed because no connection could be made: an outage costs no budget."""
+    while error is not None:
+        if any(base.__name__ == "ClientConnectorError" for base in type(error).__mro__):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _nothing(*_: str) -> None:

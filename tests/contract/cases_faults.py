@@ -10,7 +10,13 @@ from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange.reports import OrderReport
 from hfengine.messages import Fill, OrderUpdate
 from hfengine.requests import OrderRequest
-from hfengine.venues import binance_venue, bitget_venue, bybit_venue
+from hfengine.venues import (
+    binance_places,
+    binance_venue,
+    bitget_venue,
+    bybit_places,
+    bybit_venue,
+)
 from hfengine.venues.quirks import Budget
 from tests.contract.cases_registry import (
     ENTRY,
@@ -29,7 +35,7 @@ from tests.contract.cases_registry import (
 )
 from tests.live_desk import KEYS, SYMBOL, LiveDesk
 
-ROOMS = {"bybit": bybit_venue, "binance": binance_venue, "bitget": bitget_venue}
+ROOMS = {"bybit": bybit_places, "binance": binance_places, "bitget": bitget_venue}
 QUIRKS = {
     "bybit": bybit_venue.BybitQuirks,
     "binance": binance_venue.BinanceQuirks,

@@ -169,7 +169,7 @@ def test_an_unknown_status_is_queried_and_the_order_that_is_there_is_adopted(nam
 def test_an_unknown_status_of_an_order_that_is_nowhere_ends_as_not_placed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfengine.actors.execution.QUERY_FIRST_NS", 1_000_000)
+    monkeypatch.setattr("hfengine.actors.order_desk.QUERY_FIRST_NS", 1_000_000)
 
     async def scenario() -> None:
         async with trading(name) as bench:
@@ -377,7 +377,7 @@ BAND = {"bybit": (110003, 200), "binance": (-4131, 400)}
 def test_a_reduction_outside_the_price_band_is_sent_once_more(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfengine.actors.execution.RETRY_NS", 10_000_000)
+    monkeypatch.setattr("hfengine.actors.order_desk.RETRY_NS", 10_000_000)
 
     async def scenario() -> None:
         async with trading(name) as bench:

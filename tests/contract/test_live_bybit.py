@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hfengine.errors import VenueRejected, VenueUnknown
+from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.messages import Fill, FundingPaid, LeverageChanged, OrderUpdate
 from tests.live_desk import SYMBOL, LiveDesk, live
 from tests.localvenue_desk import run_live
@@ -151,6 +151,45 @@ def test_an_account_that_moved_while_it_was_read_is_read_again() -> None:
             await desk.until(lambda: looks == 2)
             await asyncio.sleep(0.5)
             assert looks == 2
+
+    run_live(scenario)
+
+
+def test_an_account_that_cannot_be_read_is_asked_for_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        async with live("bybit") as desk:
+            waits: list[float] = []
+            timers = desk.venue._desk.timers
+            with monkeypatch.context() as patched:
+                patched.setattr(timers, "after", lambda ns, _call: waits.append(ns / 1e9))
+                for _ in range(6):
+                    desk.venue._look_again(None)
+                # a wish of before the pause is over is not held up by it
+                assert not desk.venue._reconcile_due
+                desk.venue._look_again(True)
+                desk.venue._look_again(None)
+            assert waits == [0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 0.4]
+
+    run_live(scenario)
+
+
+def test_a_reading_that_fails_is_made_again() -> None:
+    async def scenario() -> None:
+        async with live("bybit") as desk:
+            looks = 0
+
+            async def reconcile() -> bool:
+                nonlocal looks
+                looks += 1
+                if looks == 1:
+                    raise VenueUnavailable("away")
+                return True
+
+            desk.venue._reconciler.reconcile = reconcile
+            desk.venue._reconcile_soon("now")
+            await desk.until(lambda: looks == 2)
 
     run_live(scenario)
 

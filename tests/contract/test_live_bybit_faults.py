@@ -7,7 +7,7 @@ import pytest
 
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.messages import Fill, Halt, LeverageChanged, Resume
-from hfengine.venues import bybit_venue, venue_desk
+from hfengine.venues import bybit_places, venue_desk
 from tests.live_desk import KEYS, SYMBOL, LiveDesk, live
 from tests.localvenue_desk import run_live
 
@@ -18,7 +18,7 @@ async def held(desk: LiveDesk, client_id: str = "hf-a-000001e0") -> None:
 
 
 def test_a_stalled_private_stream_is_noticed_and_made_anew(monkeypatch) -> None:
-    monkeypatch.setattr(bybit_venue, "KEEP_ALIVE_MS", 60)
+    monkeypatch.setattr(bybit_places, "KEEP_ALIVE_MS", 60)
 
     async def scenario() -> None:
         async with live("bybit") as desk:

@@ -11,11 +11,19 @@ from tests.contract import (
     cases_orders,
     cases_positions,
     cases_settings,
+    cases_single,
 )
 from tests.contract.cases_registry import CASES, VENUES, Opening
 from tests.localvenue_desk import run_live
 
-ROOMS = (cases_settings, cases_market, cases_orders, cases_positions, cases_faults)
+ROOMS = (
+    cases_settings,
+    cases_market,
+    cases_orders,
+    cases_positions,
+    cases_faults,
+    cases_single,
+)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "venue-contract.md"
 TIMEOUT_S = 20.0
 

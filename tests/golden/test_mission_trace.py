@@ -95,3 +95,51 @@ def test_the_actor_holds_halves_and_closes_as_the_mission_does(
     rig.heard.clear()
     rig.run(60.0)
     assert not rig.all(Rebalanced), "a flat position is looked at no more"
+
+
+def rule_cases() -> list[dict[str, Any]]:
+    """Return the mission's single decisions; none where the shared files are not at hand."""
+    if not MISSION.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(MISSION.read_text())["rebalance_rules"]
+    return found
+
+
+@pytest.mark.parametrize("case", rule_cases(), ids=lambda case: case["case"])
+def test_the_actor_decides_every_case_as_the_mission_does(rig: Rig, case: dict[str, Any]) -> None:
+    side = {"long": 1, "short": -1}[case["side"]]
+    quantity = str(case.get("quantity", 0.01))
+    age_s = case.get("age_s", 30)
+    ref = rig.start(Rebalancer)
+    begun_ns = rig.clock.now_ns()
+    # the look comes at a whole interval after the start; the age is set by the opening
+    look_ns = begun_ns + 600 * S_NS
+    opened = PositionOpened(
+        1,
+        "BTCUSDT",
+        look_ns - age_s * S_NS,
+        side,
+        Decimal(quantity),
+        Decimal(60000),
+        case["baseline_drift"],
+        case.get("entry_confidence", 0.45),
+        case.get("half_life_s", 300.0),
+    )
+    rig.tell(ref, opened, position(side=side, quantity=quantity))
+    rig.run((look_ns - rig.clock.now_ns()) / S_NS - 1.0)
+    rig.heard.clear()
+    price = 60000.0
+    forecast = price * (1.0 + case["drift"])
+    confidence = case.get("confidence", 0.45)
+    at_ns = rig.clock.now_ns()
+    rig.tell(ref, Forecast("BTCUSDT", at_ns, price, forecast, case["drift"], confidence, 300.0))
+    rig.run(1.5)
+    look = rig.one(Rebalanced)
+    assert (look.action, look.reason) == (case["action"], case.get("reason", "none"))
+    held = Decimal(quantity)
+    wishes = [wish.quantity for wish in (*rig.all(Reduce), *rig.all(Close))]
+    assert wishes == {"hold": [], "reduce": [held / 2], "close": [held]}[case["action"]]
+
+
+def test_there_are_nine_cases() -> None:
+    assert len(rule_cases()) == 9

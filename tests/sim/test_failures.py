@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hfengine import engine as engine_module
+from hfengine import session_log
 from hfengine.actors.execution import Execution
 from hfengine.actors.rebalancer import Rebalancer
 from hfengine.actors.risk import Risk
@@ -185,7 +185,7 @@ def test_a_full_disk_halts_entries_and_the_run_still_ends_flat(
         def create(cls, *arguments: Any, **named: Any) -> Any:
             return Journal.create(*arguments, open_segment=FullDisk, **named)
 
-    monkeypatch.setattr(engine_module, "Journal", OnFullDisk)
+    monkeypatch.setattr(session_log, "Journal", OnFullDisk)
     summary = run(tmp_path)
     assert summary.flat
     assert summary.state == "halted"

@@ -31,6 +31,7 @@ from hfengine.messages import (
 )
 from hfengine.requests import LeverageSetting
 from hfengine.settings import Leverage, Protection, Settings
+from tests.proved import proved
 from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 ENTRY_ID = "hf-test-000001e0"
@@ -38,7 +39,7 @@ ENTRY_ID = "hf-test-000001e0"
 
 @pytest.fixture
 def ref(rig: Rig) -> Any:
-    return rig.start(Execution)
+    return proved(rig)
 
 
 def test_start_sets_reads_back_and_tells_the_account(rig: Rig, ref: Any) -> None:
@@ -248,7 +249,7 @@ def test_a_short_entry_sells_and_a_shorts_reduction_buys(rig: Rig, ref: Any) -> 
 def test_protection_triggers_by_what_the_profile_says() -> None:
     rig = Rig(Settings(protection=Protection(trigger_by="last")))
     rig.venue.answers.append(order(ENTRY_ID, "new", filled="0"))
-    rig.tell(rig.start(Execution), bracket())
+    rig.tell(proved(rig), bracket())
     assert rig.venue.placed[0].protect_by == "last"
     rig.close()
 

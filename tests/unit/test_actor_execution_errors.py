@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hfengine.actors.execution import Execution
 from hfengine.actors.guardian import Guardian
 from hfengine.errors import VenueRejected, VenueUnavailable
 from hfengine.messages import (
@@ -22,6 +21,7 @@ from hfengine.messages import (
     Resume,
     Start,
 )
+from tests.proved import proved
 from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 EXIT_ID, AGAIN_ID = "hf-test-000002x0", "hf-test-000002x1"
@@ -30,7 +30,7 @@ HELD = Decimal("0.010")
 
 @pytest.fixture
 def ref(rig: Rig) -> Any:
-    return rig.start(Execution)
+    return proved(rig)
 
 
 def reduction(side: int = 1, intent: int = 2, quantity: Decimal = HELD) -> ReducePosition:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hfengine.actors.execution import OPEN_ORDER_NS, Execution
+from hfengine.actors.order_desk import OPEN_ORDER_NS
 from hfengine.messages import (
     LeverageChanged,
     LeverageProof,
@@ -15,6 +15,7 @@ from hfengine.messages import (
     Start,
 )
 from hfengine.requests import LeverageSetting
+from tests.proved import proved
 from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 ENTRY_ID = "hf-test-000001e0"
@@ -23,7 +24,7 @@ PATIENCE_S = OPEN_ORDER_NS / 1e9
 
 @pytest.fixture
 def ref(rig: Rig) -> Any:
-    return rig.start(Execution)
+    return proved(rig)
 
 
 def test_an_acknowledged_order_whose_end_is_not_heard_is_asked_for(rig: Rig, ref: Any) -> None:
@@ -80,7 +81,7 @@ def test_a_reading_begun_before_the_leverage_changed_is_no_proof(
         return LeverageSetting("BTCUSDT", 10, "isolated")
 
     monkeypatch.setattr(rig.venue, "leverage_of", leverage_of)
-    rig.host.actors[ref.actor_urn]._prove("BTCUSDT", may_set=False)
+    rig.host.actors[ref.actor_urn]._leverage.prove("BTCUSDT", may_set=False)
     rig.run(0.01)
     rig.tell(ref, LeverageChanged("BTCUSDT", rig.clock.now_ns(), 10))
     rig.run(0.01)

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from hfengine.actors.execution import Execution
 from hfengine.errors import VenueUnavailable, VenueUnknown
 from hfengine.messages import (
     BalanceChanged,
@@ -16,6 +15,7 @@ from hfengine.messages import (
     Start,
 )
 from hfengine.requests import LeverageSetting
+from tests.proved import proved
 from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 ENTRY_ID = "hf-test-000001e0"
@@ -23,7 +23,7 @@ ENTRY_ID = "hf-test-000001e0"
 
 @pytest.fixture
 def ref(rig: Rig) -> Any:
-    return rig.start(Execution)
+    return proved(rig)
 
 
 def test_a_fill_the_stream_lost_is_read_when_the_query_shows_it(rig: Rig, ref: Any) -> None:

@@ -19,6 +19,8 @@ from hfengine.messages import (
 from hfengine.settings import Protection, Settings
 from tests.rig import T0_NS, Rig, balance, bracket, fill, position
 
+MS_NS = 1_000_000
+
 
 @pytest.fixture
 def ref(rig: Rig) -> Any:
@@ -33,7 +35,16 @@ def test_cover_at_once_leaves_no_gap(rig: Rig, ref: Any) -> None:
     rig.tell(ref, fill("e"), position())
     rig.run(2.0)
     assert not rig.all(Close)
-    assert rig.report(ref) == {"uncovered_max_ms": 0.0}
+    assert rig.report(ref) == {
+        "uncovered_max_ms": 0.0,
+        "cover": {
+            "quantities": 1,
+            "gaps": 0,
+            "p50_ms": pytest.approx(0.0, abs=1e-5),
+            "p99_ms": pytest.approx(0.0, abs=1e-5),
+            "max_ms": 0.0,
+        },
+    }
 
 
 def test_a_late_stop_is_a_gap_of_its_length(rig: Rig, ref: Any) -> None:
@@ -86,14 +97,63 @@ def test_the_fill_of_an_exit_needs_no_cover(rig: Rig, ref: Any, cause: str, real
     rig.tell(ref, position(), fill("x", cause=cause, realised=realised))
     rig.run(2.0)
     assert not rig.all(Close)
-    assert rig.report(ref) == {"uncovered_max_ms": 0.0}
+    assert rig.report(ref)["uncovered_max_ms"] == 0.0
+    assert rig.report(ref)["cover"]["quantities"] == 0
 
 
 def test_the_worst_gap_is_kept_not_the_last(rig: Rig, ref: Any) -> None:
-    for late_ms in (40, 10):
-        rig.tell(ref, fill("e"), position(at_ns=T0_NS + late_ms * 1_000_000))
+    for begun_ms, late_ms in ((0, 40), (100, 10), (200, 0)):
+        at_ns = T0_NS + begun_ms * MS_NS
+        rig.tell(ref, fill("e", at_ns=at_ns), position(at_ns=at_ns + late_ms * MS_NS))
     assert [gap.uncovered_ms for gap in rig.all(CoverGap)] == pytest.approx([40.0, 10.0])
-    assert rig.report(ref)["uncovered_max_ms"] == pytest.approx(40.0)
+    report = rig.report(ref)
+    assert report["uncovered_max_ms"] == pytest.approx(40.0)
+    assert (report["cover"]["quantities"], report["cover"]["gaps"]) == (3, 2)
+    assert report["cover"]["p50_ms"] == pytest.approx(10.0, rel=0.01)
+    assert report["cover"]["max_ms"] == pytest.approx(40.0, rel=0.01)
+
+
+def test_each_quantity_waits_since_its_own_fill(rig: Rig, ref: Any) -> None:
+    half = "0.005"
+    rig.tell(ref, fill("e", quantity=half))
+    rig.tell(ref, position(quantity=half, covered="0"))
+    rig.tell(ref, fill("e", 2, quantity=half, at_ns=T0_NS + 30 * MS_NS))
+    told = T0_NS + 40 * MS_NS
+    rig.tell(ref, position(covered=half, at_ns=told))
+    rig.tell(ref, position(at_ns=T0_NS + 100 * MS_NS))
+    # the first half waited from 0 to 40, the second from 30 to 100
+    assert [gap.uncovered_ms for gap in rig.all(CoverGap)] == pytest.approx([40.0, 70.0])
+
+
+def test_a_position_told_before_a_fill_does_not_cover_it(rig: Rig, ref: Any) -> None:
+    half = "0.005"
+    rig.tell(ref, fill("e", quantity=half))
+    rig.tell(ref, fill("e", 2, quantity=half, at_ns=T0_NS + 30 * MS_NS))
+    rig.tell(ref, position(quantity=half, at_ns=T0_NS + 10 * MS_NS))
+    rig.tell(ref, position(at_ns=T0_NS + 90 * MS_NS))
+    assert [gap.uncovered_ms for gap in rig.all(CoverGap)] == pytest.approx([10.0, 60.0])
+
+
+def test_a_fill_that_the_position_holds_already_is_not_uncovered(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position(at_ns=T0_NS + 5 * MS_NS), fill("e"))
+    rig.run(2.0)
+    assert not rig.all(Close)
+    assert rig.report(ref)["cover"]["quantities"] == 0
+
+
+def test_a_fill_against_the_position_needs_no_cover(rig: Rig, ref: Any) -> None:
+    # closed at its entry price: nothing realised
+    rig.tell(ref, position(), fill("x", side=-1, at_ns=T0_NS + MS_NS))
+    rig.run(2.0)
+    assert not rig.all(Close)
+
+
+def test_what_is_closed_uncovered_waited_until_then(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill("e"), position(covered="0"))
+    rig.tell(ref, position(quantity="0", at_ns=T0_NS + 60 * MS_NS))
+    assert rig.one(CoverGap).uncovered_ms == pytest.approx(60.0)
+    rig.run(2.0)
+    assert not rig.all(Close)
 
 
 def test_a_gap_that_never_closes_is_reported_too(rig: Rig, ref: Any) -> None:
@@ -161,6 +221,7 @@ def test_the_stop_follows_a_gain_and_never_goes_back(trailing: Rig) -> None:
     trailing.heard.clear()
     trailing.tell(ref, position(stop=Decimal("60279.2")), mark(60390.0))
     assert not trailing.all(MoveProtection), "the best mark has not risen"
+    trailing.run(0.1)
     trailing.tell(ref, mark(60500.0))
     assert trailing.one(MoveProtection).stop == Decimal("60379.0")
 
@@ -233,3 +294,34 @@ def test_margin_of_one_venue_closes_nothing_at_another() -> None:
     rig.tell(ref, position("BTCUSDT@binance"), low)
     assert rig.one(Close).symbol == "BTCUSDT@binance"
     rig.close()
+
+
+def test_positions_of_other_symbols_are_nobodys_business(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, position("DOGEUSDT", covered="0"))
+    rig.run(2.0)
+    assert not rig.all(Close)
+    assert not rig.all(MoveProtection)
+    assert rig.report(ref)["uncovered_max_ms"] == 0.0, "and it lives"
+
+
+def test_a_position_of_somebody_else_gets_its_stop_at_once(rig: Rig, ref: Any) -> None:
+    rig.run(2.0)
+    rig.tell(ref, position(covered="0", stop=Decimal(0), at_ns=rig.clock.now_ns()))
+    assert [move.reason for move in rig.all(MoveProtection)] == ["repair: missing"]
+
+
+def test_just_started_a_stop_may_be_on_its_way(rig: Rig, ref: Any) -> None:
+    rig.run(0.5)
+    rig.tell(ref, position(covered="0", stop=Decimal(0), at_ns=rig.clock.now_ns()))
+    assert not rig.all(MoveProtection)
+    rig.run(0.35)
+    assert rig.all(MoveProtection)
+
+
+def test_cover_is_tried_again_while_a_close_does_not_come_through(rig: Rig, ref: Any) -> None:
+    rig.run(2.0)
+    rig.tell(ref, position(covered="0", stop=Decimal(0), at_ns=rig.clock.now_ns()))
+    rig.run(5.0)
+    # every half second, whatever becomes of the closes asked for meanwhile
+    assert len(rig.all(MoveProtection)) >= 8
+    assert len(rig.all(Close)) >= 8

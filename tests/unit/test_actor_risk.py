@@ -27,6 +27,7 @@ from hfengine.messages import (
     Refusal,
     Resume,
 )
+from hfengine.oversight import Keep, RiskState
 from hfengine.settings import Fees, Leverage, Protection, Settings, Sizing
 from hfengine.settings import Risk as RiskSettings
 from tests.rig import T0_NS, Rig, balance, fill, position
@@ -203,8 +204,8 @@ def test_a_new_day_starts_with_no_loss_and_a_gain_of_yesterday_is_no_allowance()
     ref = ready(rig)
     rig.tell(ref, fill("x", realised="-6"))
     assert refusal_of(rig, ref, entry()).gate == "daily_loss_usdt"
-    tomorrow_ns = T0_NS + 86_400_000_000_000
-    rig.run(86_400.0)
+    tomorrow_ns = T0_NS + 6_500_000_000_000
+    rig.run(6_500.0)  # T0 is 22:13:20 UTC
     later = {"at_ns": rig.clock.now_ns(), "tick_ns": rig.clock.now_ns()}
     rig.tell(ref, proof(at_ns=rig.clock.now_ns()), entry(**later))
     bracket = rig.one(OpenBracket)
@@ -319,6 +320,16 @@ def test_an_entry_in_flight_counts_as_a_position_and_as_exposure() -> None:
     rig.close()
 
 
+def test_a_cap_of_exposure_holds_at_the_limit_price_too() -> None:
+    rig = Rig(Settings(sizing=Sizing(exposure_max_usdt=6000.05)))
+    rig.tell(ready(rig), entry())
+    bracket = rig.one(OpenBracket)
+    # 0.1 would fit at the ask of 60000.1, but not at the limit of 60001.4
+    assert bracket.quantity == Decimal("0.099")
+    assert bracket.price > Decimal("60000.5")
+    rig.close()
+
+
 @pytest.mark.parametrize("side", [1, -1])
 def test_open_positions_of_either_side_use_up_exposure(side: int) -> None:
     rig = Rig(Settings(sizing=Sizing(exposure_max_usdt=25_000.0)))
@@ -333,11 +344,12 @@ def test_open_positions_of_either_side_use_up_exposure(side: int) -> None:
 def test_funding_paid_counts_as_a_loss_and_funding_received_as_a_gain() -> None:
     rig = Rig(Settings(risk=RiskSettings(daily_loss_max_usdt=5.0)))
     ref = ready(rig)
-    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("0.0001"), Decimal("5.5")))
+    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("-0.0001"), Decimal("-1.5")))
+    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("0.0001"), Decimal("6.5")))
     refused = refusal_of(rig, ref, entry())
-    assert (refused.gate, refused.measured) == ("daily_loss_usdt", 5.5)
-    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("-0.0001"), Decimal("-1.5")), entry())
-    assert rig.one(OpenBracket)
+    assert (refused.gate, refused.measured) == ("daily_loss_usdt", 5.0)
+    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal("-0.0001"), Decimal("-3.5")))
+    assert refusal_of(rig, ref, entry()).gate == "daily_loss_usdt", "until the next UTC day"
     rig.close()
 
 
@@ -351,7 +363,7 @@ def test_every_fee_gate_that_only_reports_is_reported() -> None:
 
 def test_rehearsals_leave_no_trace(rig: Rig) -> None:
     ready(rig)
-    assert rig.heard == []
+    assert {type(message) for message in rig.heard} <= {RiskState, Keep}
     assert rig.wiring.intents.last == 0
 
 

@@ -1,5 +1,6 @@
 """Signals: what the layers say is told at its pace; signals are entered or refused."""
 
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hfengine.actors.layering import layers_of
 from hfengine.actors.signals import Signals
 from hfengine.messages import BookTick, Entry, Forecast, Refusal, TradeTick
+from hfengine.oversight import MarketQuality
 from hfengine.settings import Protection, Settings
 from hfengine.settings import Signals as SignalSettings
 from tests.reference.bars import Volatility
@@ -166,4 +168,17 @@ def test_one_symbols_rest_does_not_silence_another() -> None:
 def test_signals_time_themselves() -> None:
     rig = listen(profile(), *climb(4))
     assert rig.wiring.stages.signals.count == 4
+    rig.close()
+
+
+def test_market_quality_is_told_at_most_once_a_second() -> None:
+    ticks = [book(number, 60000.0) for number in range(1, 31)]
+    rig = listen(profile(drift_min=1.0), *ticks)
+    told = rig.all(MarketQuality)
+    assert len(told) == 3, "three seconds of ten quotes each"
+    first = told[0]
+    assert first.symbol == "BTCUSDT"
+    assert first.spread_bps == pytest.approx(1.0 / 60000.5 * 1e4)
+    assert first.age_ms == pytest.approx(3.0, abs=0.01)
+    assert all(later.at_ns - one.at_ns >= 1000 * MS for one, later in pairwise(told))
     rig.close()

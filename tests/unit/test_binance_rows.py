@@ -182,3 +182,28 @@ def test_a_finished_conditional_order_ended_as_the_order_it_made(filled, state):
     row = {"algoId": 1, "clientAlgoId": "c", "symbol": "BTCUSDT", "orderType": "STOP_MARKET"}
     row |= {"side": "SELL", "algoStatus": "FINISHED", "quantity": "0.010", "actualQty": filled}
     assert rows.algo_of_row(row).state == state
+
+
+@pytest.mark.parametrize(
+    ("slot", "side", "flagged", "reduces"),
+    [
+        ("BOTH", "SELL", False, False),
+        ("BOTH", "SELL", True, True),
+        ("LONG", "SELL", False, True),
+        ("LONG", "BUY", False, False),
+        ("SHORT", "BUY", False, True),
+        ("SHORT", "SELL", False, False),
+    ],
+)
+def test_in_hedge_mode_an_order_against_its_side_reduces_though_nothing_flags_it(
+    slot, side, flagged, reduces
+):
+    row = {"positionSide": slot, "side": side, "reduceOnly": flagged, "closePosition": False}
+    assert rows.is_reducing(row) is reduces
+    event = {"ps": slot, "S": side, "R": flagged, "cp": False}
+    assert rows.is_event_reducing(event) is reduces
+
+
+def test_what_closes_the_position_reduces():
+    assert rows.is_reducing({"side": "BUY", "closePosition": True})
+    assert rows.is_event_reducing({"S": "BUY", "cp": True})

@@ -444,6 +444,14 @@ def test_caps_below_the_smallest_order_are_refused(profiles):
         ("[leverage]\nproof_age_max_s = 60.0", "leverage.proof_age_max_s (configs/x.toml:2) = 60"),
         ("[risk]\nutilisation_warn = 0.95", "risk.utilisation_warn (configs/x.toml:2) = 0.95"),
         ("[protection]\ncheck_ms = 501.0", "protection.check_ms (configs/x.toml:2) = 501"),
+        (
+            "[risk]\nliquidation_left_warn = 0.05",
+            "risk.liquidation_left_warn (configs/x.toml:2) = 0.05",
+        ),
+        (
+            "[protection]\nrelax_after_s = 60.0\nclose_after_s = 60.0",
+            "protection.close_after_s (configs/x.toml:3) = 60: must be later than",
+        ),
     ],
 )
 def test_settings_in_the_wrong_order_are_refused(profiles, sections, start):

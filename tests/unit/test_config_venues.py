@@ -313,3 +313,12 @@ def test_the_live_example_can_lose_little(monkeypatch):
     assert sizing.fixed_margin_usdt * settings.leverage.wanted <= sizing.exposure_max_usdt
     assert settings.risk.daily_loss_max_usdt <= 5
     assert settings.leverage.on_failure == "block"
+
+
+def test_entries_rest_only_where_their_stop_waits_with_them(problems):
+    resting = at_bybit(rest="") + '[entries]\nkind = "post_only"\n'
+    assert problems(resting) == []
+    text = 'mode = "local"\n[venue]\nname = "binance"\n[entries]\nkind = "gtc"\n'
+    (problem,) = problems(text)
+    assert problem.startswith('entries.kind (configs/x.toml:5) = "gtc": on binance the stop')
+    assert problems(text.replace("gtc", "fok")) == []

@@ -162,7 +162,14 @@ def test_its_profile_keeps_what_the_path_depends_on() -> None:
     assert rehearsed.risk == settings.risk
     assert rehearsed.protection == settings.protection
     assert rehearsed.signals.cooldown_s < settings.signals.cooldown_s
-    same = replace(rehearsed, symbols=settings.symbols, signals=settings.signals)
+    assert rehearsed.entries.kind == "ioc"
+    assert rehearsed.recovery.reconcile_s >= 86_400
+    same = replace(
+        rehearsed,
+        symbols=settings.symbols,
+        signals=settings.signals,
+        recovery=settings.recovery,
+    )
     assert same == settings
 
 

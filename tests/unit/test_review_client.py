@@ -33,6 +33,7 @@ from hfengine.venues.ccxt_rows import covers
 from hfengine.venues.clock_offset import ClockOffset
 from hfengine.venues.reconciling import DOUBTED_MS
 from hfengine.venues.several import SeveralVenues
+from tests.proved import proved
 from tests.rig import T0_NS, Rig, ScriptedVenue, bracket, fill, order, position
 from tests.unit.test_actor_risk import entry as risk_entry
 from tests.unit.test_actor_risk import proof as risk_proof
@@ -46,7 +47,7 @@ ENTRY_ID = "hf-test-000001e0"
 
 @pytest.fixture
 def ref(rig: Rig) -> Any:
-    return rig.start(Execution)
+    return proved(rig)
 
 
 # execution: readings that the stream overtook

@@ -147,7 +147,7 @@ def test_what_reduces_goes_by_rest_when_the_trading_socket_took_nothing() -> Non
             await desk.until(lambda: desk.venue.health["order_path"] == "websocket")
             await desk.venue.place(desk.bracket("e"))
             await desk.until(lambda: desk.position() and desk.position().covered)
-            entry = desk.venue._entry
+            entry = desk.venue._orders.entry
             assert entry is not None
             entry._sender = Closing()
             with pytest.raises(VenueUnavailable):
@@ -270,10 +270,10 @@ def test_a_stop_that_was_never_sent_is_told_and_one_whose_fate_is_open_is_looked
             stop = OrderRequest(
                 "es", SYMBOL, -1, "stop_market", Decimal("0.010"), trigger=Decimal(1)
             )
-            desk.venue._protection_answered(stop, VenueUnknown("lost"))
+            desk.venue._orders._protection_answered(stop, VenueUnknown("lost"))
             assert not desk.told(ProtectionRefused)
             assert desk.venue._reconcile_due
-            desk.venue._protection_answered(stop, VenueUnavailable("closing"))
+            desk.venue._orders._protection_answered(stop, VenueUnavailable("closing"))
             (refused,) = desk.told(ProtectionRefused)
             assert (refused.client_id, refused.leg) == ("es", "stop")
 

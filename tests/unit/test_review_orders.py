@@ -35,6 +35,7 @@ from tests.order_entry_desk import (
     entry_request,
     exit_request,
 )
+from tests.proved import proved
 from tests.rig import T0_NS, Rig, balance, bracket, fill, order, position
 
 BTC = Entry(7, "BTCUSDT", T0_NS, T0_NS, 1, 60000.0, 60000.1, 60120.0, 0.002, 0.9, 60.0, 5e-5, 20.0)
@@ -114,7 +115,7 @@ def test_the_account_keeps_wallet_equity_and_free_margin_apart() -> None:
 
 
 def test_an_error_of_our_own_leaves_the_order_unknown_not_refused(rig: Rig) -> None:
-    ref = rig.start(Execution)
+    ref = proved(rig)
     rig.venue.answers.append(RuntimeError("planted"))
     rig.tell(ref, bracket())
     assert "planted" in rig.one(OrderUnknown).detail

@@ -179,7 +179,7 @@ def test_a_running_engine_holds_nothing_back_between_turns(tmp_path: Path) -> No
     engines: list[Engine] = []
 
     def observe(_seen: Mapping[str, Any]) -> None:
-        journal = engines[0]._journal
+        journal = engines[0]._log._journal
         assert journal is not None
         seen.append((len(journal._noted), journal.records))
 

@@ -25,7 +25,7 @@ MARKET = {
 ALL = (
     "fetchTime", "fetchLeverage", "fetchMarketLeverageTiers", "fetchMyTrades", "fetchOpenOrders",
     "fetchClosedOrders", "fetchPositions", "fetchBalance", "setLeverage", "setMarginMode",
-    "setPositionMode", "cancelAllOrders", "watchOrders",
+    "setPositionMode", "cancelAllOrders", "cancelOrder", "watchOrders",
 )  # fmt: skip
 
 
@@ -241,3 +241,19 @@ def test_fills_count_base_currency_and_their_fee() -> None:
 
 def test_raw_messages_are_left_to_ccxt() -> None:
     assert CcxtQuirks("okx").heard(SimpleNamespace()) is None  # type: ignore[arg-type]
+
+
+def test_a_single_order_is_looked_up_and_cancelled_by_its_kind() -> None:
+    exchange = Exchange()
+    resting = {"id": "7", "clientOrderId": "hf-e"}
+    stop = {"id": "9", "clientOrderId": None}
+    exchange.answers["fetch_open_orders"] = lambda *asked: [stop] if asked[3] else [resting]
+    made = quirks(exchange)
+    asyncio.run(made.cancel(SYMBOL, "hf-e", ""))
+    asyncio.run(made.cancel(SYMBOL, "", "9"))
+    cancelled = [given for method, given in exchange.asked if method == "cancel_order"]
+    assert cancelled == [("7", UNIFIED, {}), ("9", UNIFIED, {"trigger": True})]
+    with pytest.raises(VenueRejected, match="unknown_order"):
+        asyncio.run(made.cancel(SYMBOL, "hf-other", ""))
+    with pytest.raises(VenueRejected, match="not_supported"):
+        asyncio.run(made.amend(SYMBOL, "hf-e", Decimal(100)))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hfengine.clock import VirtualClock
-from hfengine.messages import BalanceChanged, Frame, Halt, Message
+from hfengine.errors import VenueUnavailable
+from hfengine.messages import BalanceChanged, Frame, Halt, Message, OrderUpdate
 from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.venues.several import SeveralVenues
 from tests.rig import T0_NS, ScriptedVenue, balance, fill, order, position
@@ -95,3 +96,35 @@ def test_accounts_are_summed_for_the_ledger_and_told_apart(
     held = asyncio.run(both.positions())
     assert [one.symbol for one in held] == ["BTCUSDT@bybit"]
     assert both.derived_marks == 4
+
+
+def test_single_orders_go_to_their_venue_and_come_back_under_its_name(
+    venues: dict[str, Streaming], both: SeveralVenues
+) -> None:
+    moved = order("e", "new")
+    venues["bybit"].answers = [moved]
+    venues["bybit"].order_list = [order("a", "new")]
+    venues["binance"].order_list = [order("b", "new")]
+
+    async def go() -> None:
+        await both.cancel("BTCUSDT@binance", "e", "v7")
+        amended = await both.amend("BTCUSDT@bybit", "e", Decimal(7))
+        assert (amended.symbol, amended.client_id) == ("BTCUSDT@bybit", "e")
+        listed = [(one.symbol, one.client_id) for one in await both.open_orders()]
+        assert listed == [("BTCUSDT@bybit", "a"), ("BTCUSDT@binance", "b")]
+
+    asyncio.run(go())
+    assert venues["binance"].withdrawn == [("BTCUSDT", "e", "v7")]
+    assert venues["bybit"].withdrawn == []
+    assert venues["bybit"].amended == [("BTCUSDT", "e", Decimal(7))]
+
+
+def test_a_list_of_open_orders_that_lacks_a_venue_is_none(
+    venues: dict[str, Streaming], both: SeveralVenues
+) -> None:
+    async def away() -> list[OrderUpdate]:
+        raise VenueUnavailable("away")
+
+    venues["binance"].open_orders = away  # type: ignore[method-assign]
+    with pytest.raises(VenueUnavailable, match="away"):
+        asyncio.run(both.open_orders())

@@ -1,0 +1,1 @@
+"""Sessions looked at afterwards: run again from their journal, explained, bundled."""

@@ -1,0 +1,87 @@
+"""The journal of one run, as the engine keeps it: opened, tapped, flushed every second, closed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hfengine import __version__
+from hfengine.config import Profile
+from hfengine.journal import Journal, JournalLimits
+from hfengine.kernels.histogram import now_ns
+from hfengine.messages import BookTick, MarkTick, Message, TradeTick
+from hfengine.runtime.hosts import ActorHost
+from hfengine.summary import JournalSummary
+
+TICKS: Final = (BookTick, TradeTick, MarkTick)
+REPLAY_WAIT_S: Final = 10.0
+"""How long a run at full speed waits for the disk it outruns."""
+
+
+class SessionLog:
+    """What of a run is journaled, if anything is."""
+
+    def __init__(self, profile: Profile, host: ActorHost) -> None:
+        self._profile = profile
+        self._settings = profile.settings.journal
+        self._host = host
+        self._journal: Journal | None = None
+
+    def open(
+        self,
+        session: str,
+        started_ns: int,
+        *,
+        on_fault: Callable[[str], None],
+        outruns_disk: bool,
+    ) -> None:
+        """Start the journal and hear every message from now on; nothing where it is switched off.
+
+        Raises JournalError.
+        """
+        if not self._settings.enabled:
+            return
+        journal = Journal.create(
+            Path(self._settings.directory),
+            session=session,
+            config_hash=self._profile.config_hash,
+            version=__version__,
+            started_ns=started_ns,
+            on_fault=on_fault,
+            limits=JournalLimits(stall_wait_s=REPLAY_WAIT_S if outruns_disk else 0.0),
+        )
+        self._journal = journal
+        ticks = self._settings.market_data == "ticks"
+        self._host.routes.tap(journal.note if ticks else self._note_no_ticks)
+        self._host.settled = journal.settle
+
+    def _note_no_ticks(self, message: Message) -> None:
+        if self._journal is not None and type(message) not in TICKS:
+            self._journal.note(message)
+
+    def is_ok(self) -> bool:
+        """Tell whether everything is written that should be; entries need it."""
+        return self._journal is None or self._journal.is_ok()
+
+    @property
+    def probe(self) -> Callable[[], bool]:
+        """What says `is_ok` at the least cost."""
+        return self.is_ok if self._journal is None else self._journal.is_ok
+
+    def look(self) -> None:
+        """Hand over what is buffered and see that the writer gets on; once a second."""
+        if self._journal is not None:
+            self._journal.flush()
+            self._journal.check(now_ns())
+
+    def end(self) -> JournalSummary | None:
+        """Close it as ended; return where it lies and its hash."""
+        journal = self._journal
+        if journal is None:
+            return None
+        journal.close("ended")
+        return JournalSummary(str(journal.path), journal.hash, journal.records)
+
+    def abandon(self) -> None:
+        """Close it as crashed, unless it was ended."""
+        if self._journal is not None:
+            self._journal.close("crashed")

@@ -1,0 +1,1 @@
+"""The whole engine against the exchange core, with a seeded network and faults between them."""

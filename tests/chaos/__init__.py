@@ -1,0 +1,1 @@
+"""Real processes killed, frozen and starved: `python -m tests.chaos.run` (docs/chaos.md)."""
