@@ -190,6 +190,9 @@ class Engine:
         self._log.open(
             self._session,
             self._clock.now_ns(),
+            instruments=self._instruments,
+            account=self._memory.account,
+            recalled=self._recalled,
             on_fault=self._journal_failed,
             outruns_disk=self._outruns_disk,
         )

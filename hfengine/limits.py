@@ -64,6 +64,9 @@ ORDER_RETRIES_MAX: Final = 3
 QUERY_RETRIES_MAX: Final = 8
 """Queries after an order whose answer was lost, before it counts as not placed."""
 
+EXIT_QUERY_RETRIES_MAX: Final = 24
+"""The same of an exit, which is asked for more often: some 18 s in all."""
+
 FLATTEN_ROUNDS_MAX: Final = 60
 """Rounds of cancel, close, read back before `flatten` reports that it is not flat."""
 
@@ -111,8 +114,11 @@ SERIES_AGE_MAX_NS: Final = 400 * 86_400 * 1_000_000_000
 RECALLED_SESSIONS_MAX: Final = 64
 """Journals of one account looked through for its memory when its store is lost."""
 
-RECALLED_JOURNAL_BYTES_MAX: Final = 64 * 1024 * 1024
-"""A crashed session's journal up to this size is read at the start even if the store is whole."""
+RECALLED_JOURNAL_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Bytes of journals read at a start for what a store may lack, the newest first: about a second."""
+
+RECALLED_HEAD_BYTES: Final = 4 * 1024 * 1024
+"""Bytes at the beginning of a session's journal that hold what it recalled itself."""
 
 FILL_IDS_KEPT: Final = 64
 """Ids of the newest fills risk remembers over a restart, so that one told again counts once."""

@@ -1,15 +1,18 @@
 """The journal of one run, as the engine keeps it: opened, tapped, flushed every second, closed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from hfengine import __version__
 from hfengine.config import Profile
+from hfengine.instruments import Instrument
 from hfengine.journal import Journal, JournalLimits
+from hfengine.journal.beginning import beginning
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import BookTick, MarkTick, Message, TradeTick
 from hfengine.runtime.hosts import ActorHost
+from hfengine.runtime.recording import Recorder
 from hfengine.summary import JournalSummary
 
 TICKS: Final = (BookTick, TradeTick, MarkTick)
@@ -31,10 +34,16 @@ class SessionLog:
         session: str,
         started_ns: int,
         *,
+        instruments: Mapping[str, Instrument],
+        account: str,
+        recalled: Mapping[str, bytes],
         on_fault: Callable[[str], None],
         outruns_disk: bool,
     ) -> None:
         """Start the journal and hear every message from now on; nothing where it is switched off.
+
+        With ticks in it, whatever else reaches the actors is recorded too, to run it again. Call
+        it before the actors are made.
 
         Raises JournalError.
         """
@@ -50,9 +59,27 @@ class SessionLog:
             limits=JournalLimits(stall_wait_s=REPLAY_WAIT_S if outruns_disk else 0.0),
         )
         self._journal = journal
-        ticks = self._settings.market_data == "ticks"
-        self._host.routes.tap(journal.note if ticks else self._note_no_ticks)
-        self._host.settled = journal.settle
+        first, following = beginning(
+            session,
+            started_ns,
+            self._profile.settings,
+            instruments,
+            version=__version__,
+            profile=self._profile.name,
+            config_hash=self._profile.config_hash,
+            account=account,
+            recalled=recalled,
+        )
+        if self._settings.market_data != "ticks":
+            for record in (first, *following):
+                journal.note(record)
+            self._host.routes.tap(self._note_no_ticks)
+            self._host.settled = journal.settle
+            return
+        self._host.recorder = recorder = Recorder(journal, self._host)
+        recorder.begin(first, following)
+        self._host.routes.tap(journal.note)
+        self._host.settled = recorder.settle
 
     def _note_no_ticks(self, message: Message) -> None:
         if self._journal is not None and type(message) not in TICKS:

@@ -98,6 +98,19 @@ class AccountDesk:
         self._spoken[position.symbol] += 1
         self._take_position(position)
 
+    def spoken_of(self, symbol: str) -> int:
+        """Return how often a position of the symbol was told: what is asked now is newer."""
+        return self._spoken[symbol]
+
+    def answered(self, position: PositionChanged, spoken: int, orders: OrderDesk) -> None:
+        """Take the position an amendment was answered with, unless one was told since.
+
+        Where a fill waits for its position the answer may be the older of the two.
+        """
+        symbol = position.symbol
+        if self._spoken[symbol] == spoken and symbol not in orders.awaited():
+            self.hear(position)
+
     def read(self, asked: Asked, outcome: Outcome, orders: OrderDesk) -> bool:
         """Take a reading; False when there was none, which is tried again."""
         self._is_reading = False

@@ -1,16 +1,17 @@
 """From an entry wish to one exact bracket; the `bracket` kernel decides, this speaks to it."""
 
 from contextlib import suppress
-from math import inf
+from math import copysign, inf
 from typing import NamedTuple
 
+from hfengine.actors.orders import RESTING_KINDS
 from hfengine.instruments import Instrument
 from hfengine.kernels.bracket import ATR, DETAILS, FORECAST, GATES, PERCENT, Bracket
 from hfengine.kernels.liquidation import BINANCE, BYBIT, RiskTiers
 from hfengine.kernels.sizing import BINDINGS, FIXED_MARGIN, KELLY_FRACTION, RISK_PER_TRADE
 from hfengine.messages import LONG, BalanceChanged, Entry, LeverageProof, MarkTick, OpenBracket
 from hfengine.seeds import Numbers
-from hfengine.settings import Protection, Settings
+from hfengine.settings import Entries, Protection, Settings
 
 SIZING_MODES = {
     "kelly_fraction": KELLY_FRACTION,
@@ -21,6 +22,7 @@ REHEARSALS = 32
 LIQUIDATION_RULES = {"binance": BINANCE, "bybit": BYBIT, "bitget": BYBIT}
 """Bitget publishes no formula; its tables and its isolated margin are of Bybit's kind."""
 SIZE_GATE = GATES.index("size")
+BUFFER = "liquidation_buffer"
 ATR_GATE = GATES.index("atr")
 
 
@@ -92,6 +94,12 @@ def least_cap_usdt(settings: Settings) -> float:
     )
 
 
+def chase_share(entries: Entries) -> float:
+    """Return how far an entry may be moved after the quote, as a fraction of its first price."""
+    chases = entries.kind in RESTING_KINDS and entries.chase_max > 0
+    return entries.chase_max_bps * 1e-4 if chases else 0.0
+
+
 class Planner:
     """Plans the brackets of one symbol; everything that does not change is computed once."""
 
@@ -103,7 +111,10 @@ class Planner:
         self._atr_bars = protection.atr_bars
         self._break_even_max = settings.fees.break_even_max
         self._exposure_cap_usdt = least_cap_usdt(settings)
-        self._worst = 1.0 + settings.fees.slippage_bps * 1e-4
+        self._chase = chase_share(settings.entries)
+        slippage = settings.fees.slippage_bps * 1e-4 + self._chase
+        self._buffer_fraction = protection.buffer_fraction
+        self._worst = 1.0 + slippage
         self._tick_usdt = instrument.tick_usdt
         tiers = RiskTiers(
             [
@@ -120,7 +131,7 @@ class Planner:
             float(min(instrument.quantity_max, instrument.market_quantity_max)),
             float(instrument.notional_min_usdt),
             float(instrument.taker_fee),
-            settings.fees.slippage_bps * 1e-4,
+            slippage,
             *_distances(protection),
             protection.buffer_fraction,
             protection.buffer_sigma,
@@ -147,8 +158,12 @@ class Planner:
         mark: MarkTick | None,
         intents: Numbers,
     ) -> tuple[OpenBracket, tuple[Warned, ...]]:
-        """Return the bracket and the fee warnings; raises Refused naming the gate."""
-        kernel = self._kernel
+        """Return the bracket and the fee warnings; raises Refused naming the gate.
+
+        An entry that is moved after the quote is planned for the worst price it may reach: the
+        chase counts as slippage. Stop and target stay where they were sent.
+        """
+        kernel, chase = self._kernel, self._chase
         equity, wallet, free_margin, maintenance, exposure = account
         cap = self._exposure_cap_usdt
         if cap != inf and entry.side > 0:
@@ -159,7 +174,8 @@ class Planner:
             entry.bid,
             entry.ask,
             entry.forecast,
-            entry.drift,
+            # slippage is paid both ways, the chase but once
+            entry.drift + copysign(chase, entry.drift),
             entry.volatility,
             entry.atr,
             proof.got,
@@ -174,6 +190,8 @@ class Planner:
         if gate:
             raise self._refused(gate)
         tick = self._tick
+        if chase:
+            self._prove_chase(entry, float(tick * kernel.stop_ticks))
         bracket = OpenBracket(
             intents.draw(),
             entry.signal_id,
@@ -196,6 +214,15 @@ class Planner:
         if kernel.edge_failed or kernel.rate_failed:
             return bracket, self._warnings()
         return bracket, NO_WARNINGS
+
+    def _prove_chase(self, entry: Entry, stop_usdt: float) -> None:
+        """Refuse where the chase would bring liquidation, which moves along, into the buffer."""
+        price_usdt = entry.ask if entry.side > 0 else entry.bid
+        way_usdt = abs(price_usdt - self._kernel.liquidation)
+        left_usdt = entry.side * (stop_usdt - self._kernel.liquidation)
+        least_usdt = self._buffer_fraction * way_usdt + self._chase * price_usdt
+        if left_usdt < least_usdt:
+            raise Refused(BUFFER, left_usdt, least_usdt, "after the longest chase of the entry")
 
     def rehearse(self, proof: LeverageProof, account: Account) -> None:
         """Plan an invented entry a few times: the first real one shall not pay for cold code."""

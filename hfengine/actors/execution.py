@@ -213,7 +213,8 @@ class Execution(WiredActor):
     @handles(MoveProtection)
     def on_move(self, move: MoveProtection) -> None:
         """Amend stop and target in place."""
-        self.run(self._venue.protect(move.symbol, move.stop, move.target), tag=(MOVE, move))
+        asked = (move, self._account.spoken_of(move.symbol))
+        self.run(self._venue.protect(move.symbol, move.stop, move.target), tag=(MOVE, asked))
 
     # outcomes
 
@@ -233,19 +234,21 @@ class Execution(WiredActor):
         if intent is not None:
             self._resting.cancel_overdue(intent)
 
-    def _moved(self, move: MoveProtection, outcome: Outcome) -> None:
-        """Tell at once that an amendment was refused; the old protection is in force.
+    def _moved(self, asked: tuple[MoveProtection, int], outcome: Outcome) -> None:
+        """Take what stands now; tell at once that an amendment was refused: the old one stands.
 
         Where the answer was lost, or nothing could be sent, only the account says what stands.
         """
-        error = outcome.error
-        if isinstance(error, VenueRejected):
+        (move, spoken), error = asked, outcome.error
+        if error is None:
+            self._account.answered(outcome.result, spoken, self._orders)
+        elif isinstance(error, VenueRejected):
             leg: Any = "target" if error.reason in TARGETS_FAULT else "stop"
             at_ns = self.clock.now_ns()
             self.publish(ProtectionRefused(move.symbol, at_ns, "", leg, str(error)))
         elif isinstance(error, VenueUnknown | VenueUnavailable | CancelledError):
             self._account.ask()
-        elif error is not None:
+        else:
             raise error
 
     # what the venue says

@@ -11,7 +11,7 @@ from hfengine.actors.refused_exits import is_worth_repeating
 from hfengine.actors.sending_gates import SendingGates
 from hfengine.actors.wiring import WiredActor
 from hfengine.errors import VenueRejected, VenueUnavailable
-from hfengine.limits import ORDERS_REMEMBERED, QUERY_RETRIES_MAX
+from hfengine.limits import EXIT_QUERY_RETRIES_MAX, ORDERS_REMEMBERED, QUERY_RETRIES_MAX
 from hfengine.messages import (
     Fill,
     OpenBracket,
@@ -31,6 +31,9 @@ from hfengine.venues.port import Answer
 
 QUERY_FIRST_NS: Final = 100_000_000
 QUERY_DOUBLINGS_MAX: Final = 8
+EXIT_QUERY_DOUBLINGS_MAX: Final = 3
+"""An exit is asked for every 0.8 s at least: while its fate is open, so may be a position's."""
+
 RETRY_NS: Final = 1_000_000_000
 OPEN_ORDER_NS: Final = 5_000_000_000
 """How long an acknowledged order may stay without an end before the venue is asked."""
@@ -216,7 +219,10 @@ class OrderDesk:
             self._look_again(intent)
             return
         intent.queries += 1
-        is_certain = intent.queries >= QUERY_RETRIES_MAX and outcome.error is None
+        doublings_max, queries_max = QUERY_DOUBLINGS_MAX, QUERY_RETRIES_MAX
+        if not intent.is_entry:
+            doublings_max, queries_max = EXIT_QUERY_DOUBLINGS_MAX, EXIT_QUERY_RETRIES_MAX
+        is_certain = intent.queries >= queries_max and outcome.error is None
         if is_certain and intent.order is None and not intent.heard:
             self._end(intent, "not_found", "unknown to the venue after repeated queries")
             return
@@ -224,7 +230,7 @@ class OrderDesk:
             self._vanish(intent, intent.order)
             return
         self.move(intent, "undecided")
-        delay_ns = QUERY_FIRST_NS << min(intent.queries, QUERY_DOUBLINGS_MAX)
+        delay_ns = QUERY_FIRST_NS << min(intent.queries, doublings_max)
         self._ask_after(intent, delay_ns)
 
     def _vanish(self, intent: Intent, known: OrderUpdate) -> None:
@@ -309,6 +315,10 @@ class OrderDesk:
             for intent in self.live.values()
             if not (intent.has_ended or intent.is_quiet)
         }
+
+    def awaited(self) -> set[str]:
+        """Return the symbols with a fill whose position is still to be told."""
+        return {intent.source.symbol for intent in self.live.values() if intent.position_due}
 
     # ends
 

@@ -56,25 +56,35 @@ class RestingEntries:
     # entering
 
     def price_of(self, bracket: OpenBracket) -> Decimal | None:
-        """Return where an entry is to lie; None where no quote says it yet.
+        """Return where an entry is to lie first; None where no quote says it yet.
 
-        A post-only entry lies at our side of the quote, never nearer to the other one than what
-        its protection was computed for.
+        The bracket's price is the worst its protection and size were computed for: risk has put
+        the whole chase into it. A post-only entry lies at our side of the quote.
         """
+        instrument = self._instruments[bracket.symbol]
         if self._entries.kind != "post_only":
-            return bracket.price
+            return self._before_chase(bracket)
         quote = self._quotes.get(bracket.symbol)
         if quote is None:
             return None
-        instrument = self._instruments[bracket.symbol]
         if bracket.side > 0:
             return min(bracket.price, instrument.price_down(quote.bid))
         return max(bracket.price, instrument.price_up(quote.ask))
 
+    def _before_chase(self, bracket: OpenBracket) -> Decimal:
+        """Return the price from which the chase reaches the bracket's at most."""
+        instrument, side = self._instruments[bracket.symbol], bracket.side
+        if not self._entries.chase_max:
+            return bracket.price
+        first = float(bracket.price / (1 + side * self._chase_share))
+        return instrument.price_down(first) if side > 0 else instrument.price_up(first)
+
     def entered(self, intent: Intent, bracket: OpenBracket, price: Decimal) -> None:
-        """Watch an entry that has just left."""
-        reach = price * self._chase_share * bracket.side
-        resting = _Resting(intent, bracket.side, price, price + reach)
+        """Watch an entry that has just left; it never goes beyond the bracket's price."""
+        side = bracket.side
+        reach = price * (1 + side * self._chase_share)
+        limit = min(reach, bracket.price) if side > 0 else max(reach, bracket.price)
+        resting = _Resting(intent, side, price, limit)
         resting.next_ns = self._actor.clock.now_ns() + self._chase_every_ns
         self._resting[bracket.symbol] = resting
         delay_ns = int(self._entries.timeout_s * 1e9)

@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 from hfengine.actors.brackets import Account, Planner, Refused
+from hfengine.actors.exits import EXIT_PATIENCE_NS, ExitsUnderWay
 from hfengine.actors.exposure import Exposure
 from hfengine.actors.risk_watch import RiskWatch
 from hfengine.actors.wiring import WiredActor, Wiring
@@ -38,10 +39,7 @@ from hfengine.oversight import MarketQuality, VenueHealth
 from hfengine.runtime.actor import handles
 from hfengine.symbols import venue_of
 
-EXIT_PATIENCE_NS = 5_000_000_000
-"""After this long without an end of the exit before it a Close may be sent: reduce-only, so a
-double closes nothing twice, while one never sent leaves a position unattended. A Reduce may not:
-sent twice it would halve twice."""
+__all__ = ["EXIT_PATIENCE_NS", "LOOK_NS", "Risk"]
 
 LOOK_NS = 1_000_000_000
 """How often what time alone changes is looked at."""
@@ -69,7 +67,7 @@ class Risk(WiredActor):
         self._open_usdt: dict[str, float] = {}
         self._marks: dict[str, MarkTick] = {}
         self._entering: dict[str, OpenBracket] = {}
-        self._exiting: dict[str, ReducePosition] = {}
+        self._exiting = ExitsUnderWay()
         self._watch = RiskWatch(wiring, self.clock, self.publish, self._cleared.clear)
         self._unknown = self._watch.unknown
         self._rests = self._watch.reentry.rests
@@ -215,18 +213,20 @@ class Risk(WiredActor):
         entering = self._entering.get(symbol)
         if entering is not None and entering.intent == ended.intent:
             del self._entering[symbol]
-        exiting = self._exiting.get(symbol)
-        if exiting is not None and exiting.intent == ended.intent:
-            del self._exiting[symbol]
-        if self._unknown.get(symbol) == ended.intent:
-            del self._unknown[symbol]
+        self._exiting.ended(symbol, ended.intent)
+        if ended.intent in self._unknown.get(symbol, ()):
+            left = tuple(one for one in self._unknown.pop(symbol) if one != ended.intent)
+            if left:
+                self._unknown[symbol] = left
             self._watch.orders_changed()
         self._changed(symbol)
 
     @handles(OrderUnknown)
     def on_unknown(self, unknown: OrderUnknown) -> None:
         """Freeze the symbol until the order's fate is known."""
-        self._unknown[unknown.symbol] = unknown.intent
+        known = self._unknown.get(unknown.symbol, ())
+        if unknown.intent not in known:
+            self._unknown[unknown.symbol] = (*known, unknown.intent)
         self._watch.orders_changed()
         self._changed(unknown.symbol)
 
@@ -338,7 +338,7 @@ class Risk(WiredActor):
         if symbol not in self._trusted:
             raise self._unproved(symbol)
         if symbol in self._unknown:
-            raise Refused("order_unknown", self._unknown[symbol], 0.0)
+            raise Refused("order_unknown", self._unknown[symbol][0], 0.0)
         if symbol in self._entering or symbol in self._exiting:
             raise Refused("order_in_flight", 1.0, 0.0)
         if symbol in self._open_usdt:
@@ -395,16 +395,14 @@ class Risk(WiredActor):
         position = self._positions.get(symbol)
         if position is None or not position.quantity or position.side != wish.side:
             return
-        at_ns, exiting = self.clock.now_ns(), self._exiting.get(symbol)
+        at_ns = self.clock.now_ns()
         self._watch.exit_wished(wish, at_ns)
-        if exiting is not None and (
-            isinstance(wish, Reduce) or at_ns - exiting.at_ns < EXIT_PATIENCE_NS
-        ):
+        if not self._exiting.may_follow(wish, at_ns, self._unknown.get(symbol, ())):
             return
         quantity = min(wish.quantity, position.quantity)
         intent = self.wiring.intents.draw()
         reduction = ReducePosition(intent, symbol, at_ns, wish.side, quantity, wish.reason)
-        self._exiting[symbol] = reduction
+        self._exiting.sent(reduction)
         self._cleared.clear()
         self.publish(reduction)
 

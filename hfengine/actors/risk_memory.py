@@ -35,8 +35,8 @@ class Memory(Struct, frozen=True):
 
     halts: dict[str, str] = field(default_factory=dict)
     draining: bool = False
-    unknown: dict[str, int] = field(default_factory=dict)
-    """Symbol -> intent; of the same process only, for another numbers its intents anew."""
+    unknown: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Symbol -> intents; of the same process only, for another numbers its intents anew."""
     breakers: tuple[KeptBreaker, ...] = ()
     streak: int = 0
     day: int = 0

@@ -64,8 +64,8 @@ class RiskWatch:
         self._venues = {symbol: venue_of(symbol) for symbol in settings.symbols}
         self.halts: dict[str, str] = {}
         self.draining = False
-        self.unknown: dict[str, int] = {}
-        """Symbol -> intent of an order whose fate is not known; written by the actor."""
+        self.unknown: dict[str, tuple[int, ...]] = {}
+        """Symbol -> intents of orders whose fate is not known; written by the actor."""
         self.synced: dict[str, bool] = {}
         self.reentry = Reentry(settings)
         self._results = wiring.day

@@ -16,8 +16,8 @@ class SendingGates:
         """Symbol -> time of the proof by which an entry may be sent now."""
         self.entering: dict[str, str] = {}
         """Symbol -> the entry under way; no other one is let through."""
-        self.frozen: dict[str, str] = {}
-        """Symbol -> an order of which it is not known whether the venue has it."""
+        self.frozen: dict[str, list[str]] = {}
+        """Symbol -> its orders of which it is not known whether the venue has them."""
         self._proved_ns: dict[str, int] = {}
         self._missing: dict[str, str] = {}
         """Symbol -> why its last proof does not stand any more."""
@@ -53,13 +53,16 @@ class SendingGates:
 
     def freeze(self, symbol: str, client_id: str) -> None:
         """Take no entry of a symbol while an order of it is unknown."""
-        self.frozen[symbol] = client_id
+        self.frozen.setdefault(symbol, []).append(client_id)
         self._judge(symbol)
 
     def thaw(self, symbol: str, client_id: str) -> None:
         """Take that the order is known again."""
-        if self.frozen.get(symbol) == client_id:
-            del self.frozen[symbol]
+        unknown = self.frozen.get(symbol, [])
+        if client_id in unknown:
+            unknown.remove(client_id)
+            if not unknown:
+                del self.frozen[symbol]
             self._judge(symbol)
 
     def flatten(self, *, runs: bool) -> None:
@@ -83,7 +86,7 @@ class SendingGates:
         if self._flattens:
             return "flatten: positions are being closed"
         if symbol in self.frozen:
-            return f"order_unknown: {self.frozen[symbol]}"
+            return f"order_unknown: {', '.join(self.frozen[symbol])}"
         if symbol in self.entering:
             return f"order_in_flight: {self.entering[symbol]}"
         if len(self.entering) >= ENTRIES_IN_FLIGHT_MAX:

@@ -14,6 +14,7 @@ FIRST_MS: Final = 3_000
 """No fault before the engine has had time to come up."""
 
 CALM_MS: Final = 30_000
+KILLED_AFTER_MS: Final = (1_800, 2_600)
 """Faults have ended by then."""
 
 Kind = Literal[
@@ -115,7 +116,7 @@ SHAPES: Final[dict[Kind, Shape]] = {
     "foreign_order": Shape(1, (3_000, 10_000)),
     "foreign_position": Shape(0.8, (0, 1), (0.1, 1.0)),
     "stop_removed": Shape(1, (8_000, 15_000)),
-    "operator_halt": Shape(2, (3_000, 12_000)),
+    "operator_halt": Shape(2, (5_000, 12_000)),
     "store_lost": Shape(0.6, (1_000, 5_000)),
     "crash": Shape(2.5, (200, 1_500), (0, 60)),
 }
@@ -131,6 +132,11 @@ def plan_of(
     weights = [SHAPES[kind].weight for kind in KINDS]
     drawn = draw.choices(KINDS, weights, k=draw.randint(*count))
     faults = [_drawn(draw, kind, symbols) for kind in drawn]
+    for halt in [fault for fault in faults if fault.kind == "operator_halt"]:
+        at_ms = halt.at_ms + draw.randrange(*KILLED_AFTER_MS)
+        if draw.random() < 0.5 and at_ms < CALM_MS - 1_000:
+            # halted, then killed: the halt has to be remembered
+            faults.append(Fault(at_ms, "crash", halt.symbol, 300, 2.0))
     return sorted(faults, key=lambda fault: (fault.at_ms, fault.kind))
 
 

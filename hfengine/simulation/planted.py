@@ -176,9 +176,7 @@ def _without_funding(method: Any) -> Any:
 def _removes_first(method: Any) -> Any:
     @wraps(method)
     def on_move(self: Any, move: Any) -> None:
-        self.run(
-            self.wiring.venue.protect(move.symbol, move.stop * 0, move.target), tag=("move", move)
-        )
+        method(self, replace(move, stop=move.stop * 0))
         method(self, move)
 
     return on_move

@@ -21,7 +21,7 @@ from hfengine.simulation.invariants import Checker, Violation
 from hfengine.simulation.legs import LegLine
 from hfengine.simulation.line import Line
 from hfengine.simulation.profiles import VARIANTS, overrides_of
-from hfengine.simulation.world import NS_A_MS, START_NS, Style, World
+from hfengine.simulation.world import NS_A_MS, START_NS, Armed, Style, World
 from hfengine.state.port import NullStore
 from hfengine.surroundings import Surroundings, instruments_of
 
@@ -224,6 +224,10 @@ class Run:
     def _finish(self) -> None:
         self.checker.check_alive(START_NS + RESUME_MS * NS_A_MS)
         self._is_over = True
+        if self.seed % 2:
+            # the first of its orders is refused: only the venue's word tells
+            until_ns = self.world.now_ns + 5_000 * NS_A_MS
+            self.world.armed.append(Armed("rate_429", "", 1, until_ns))
         if self._engine is not None:
             self._engine.stop("the simulation is over")
 

@@ -4,7 +4,7 @@ Every `Keep` is journaled before it is kept, and a session's first records name 
 hold what it recalled itself: the newest session says all, earlier ones what it may lack.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,13 +14,20 @@ from msgspec import Struct
 from hfengine.heard import Recalled
 from hfengine.journal import frames, manifest
 from hfengine.journal.reader import decode
-from hfengine.limits import JOURNAL_RECORD_BYTES_MAX, RECALLED_SESSIONS_MAX
-from hfengine.messages import PositionChanged, PositionOpened
+from hfengine.limits import (
+    JOURNAL_RECORD_BYTES_MAX,
+    RECALLED_HEAD_BYTES,
+    RECALLED_JOURNAL_BYTES_MAX,
+    RECALLED_SESSIONS_MAX,
+)
+from hfengine.messages import Fill, PositionChanged, PositionOpened
 from hfengine.oversight import Keep
 
 HELD: Final = "bot:held:"
+CURSOR: Final = "bot:fills:cursor"
+NEVER_NS: Final = 1 << 63
 M = TypeVar("M", bound=Struct)
-WANTED: Final = (b"Keep", b"Recalled", b"PositionOpened", b"PositionChanged")
+WANTED: Final = (b"Keep", b"Recalled", b"Fill", b"PositionOpened", b"PositionChanged")
 TAG_BYTES: Final = 32
 """The tag of a record is among its first bytes."""
 
@@ -40,6 +47,8 @@ class Folded(Struct, frozen=True):
     """How many were read."""
     damaged: tuple[str, ...] = ()
     """Sentences about journals that are not whole; what comes before the damage was used."""
+    unread_bytes: int = 0
+    """How much of them was left unread, so that a start does not take long."""
 
 
 class Session(NamedTuple):
@@ -98,32 +107,141 @@ def first_record(path: Path) -> dict[str, Any]:
     return opened if isinstance(opened, dict) else {}
 
 
-def fold(directory: Path, account: str) -> Folded:
-    """Return what an account's journals hold of its memory, crashed sessions included."""
-    kept: dict[str, Kept] = {}
+def fold(
+    directory: Path,
+    account: str,
+    *,
+    since_ns: int = -1,
+    bytes_max: int = RECALLED_JOURNAL_BYTES_MAX,
+) -> Folded:
+    """Return what an account's journals hold of its memory, crashed sessions included.
+
+    The newest is read first and wins. Reading ends once a store that stands for `since_ns` (engine
+    time) can be brought up to date, where a session says all, or after `bytes_max`; of a session
+    that is longer its beginning is read nevertheless, for it holds what was recalled then.
+    """
+    memory = _Memory()
     damaged: list[str] = []
-    count = 0
+    count, left, unread = 0, bytes_max, 0
     for session in sessions_of(directory, account):
         count += 1
-        found, is_whole = fold_session(session, damaged)
-        for key, body in found.items():
-            kept.setdefault(key, body)
-        if is_whole or count >= RECALLED_SESSIONS_MAX:
+        left, skipped = _fold_session(memory, session, damaged, left, since_ns)
+        unread += skipped
+        if memory.is_whole or left <= 0 or memory.oldest_ns <= since_ns:
             break
-    return Folded(kept, count, tuple(damaged))
+        if count >= RECALLED_SESSIONS_MAX:
+            break
+    return Folded(memory.found(), count, tuple(damaged), unread)
 
 
-def fold_session(session: Session, damaged: list[str]) -> tuple[dict[str, Kept], bool]:
-    """Return what one session kept, and whether what it recalled at its start is all there."""
-    kept: dict[str, Kept] = {}
-    recalled = 0
-    for segment in sorted(session.path.glob("*.journal")):
+def _fold_session(
+    memory: "_Memory", session: Session, damaged: list[str], left: int, since_ns: int
+) -> tuple[int, int]:
+    """Take one session; return how many bytes may be read still, and how many it left unread."""
+    memory.begin(session)
+    segments = sorted(session.path.glob("*.journal"), reverse=True)
+    unread = 0
+    for segment in segments:
+        is_first = segment is segments[-1]
         try:
-            for payload in _wanted(segment.read_bytes()):
-                recalled += _take(kept, payload, session.started_ns)
+            size = segment.stat().st_size
+            if memory.oldest_ns <= since_ns:
+                # a store that is whole knows everything before
+                break
+            if left <= 0 and not is_first:
+                unread += size
+                continue
+            most = size if left > 0 else min(size, RECALLED_HEAD_BYTES)
+            with segment.open("rb") as content:
+                memory.take(_wanted(content.read(most)))
+            unread += size - most
+            left -= most
         except (OSError, _Damaged) as error:
             damaged.append(f"{segment}: {error}")
-    return kept, session.recalled is not None and recalled >= session.recalled
+    return left, unread
+
+
+class _Memory:
+    """What was kept, put together from the newest piece of a journal back to the oldest."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Kept] = {}
+        self._fills: dict[str, int] = {}
+        """Fill id -> venue's time: told after the newest cursor found so far."""
+        self._has_cursor = False
+        self._session = Session(Path(), "", 0, False, 0, None)
+        self._recalled = 0
+        self.oldest_ns = NEVER_NS
+        """Engine time of the oldest `Keep` taken."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether what the session recalled at its start is all there."""
+        return self._session.recalled is not None and self._recalled >= self._session.recalled
+
+    def begin(self, session: Session) -> None:
+        """Go back to a session."""
+        self._session, self._recalled = session, 0
+
+    def take(self, records: Iterator[bytes]) -> None:
+        """Take one piece of a journal, in its order; raises _Damaged after what is whole of it."""
+        kept: dict[str, Kept] = {}
+        fills: dict[str, int] = {}
+        try:
+            for payload in records:
+                self._one(kept, fills, payload)
+        finally:
+            if not self._has_cursor:
+                self._fills = fills | self._fills
+                self._has_cursor = CURSOR in kept
+            self._kept = kept | self._kept
+
+    def _one(self, kept: dict[str, Kept], fills: dict[str, int], payload: bytes) -> None:
+        tag = payload[:TAG_BYTES]
+        if b"Keep" in tag:
+            if (keep := _decoded(payload, Keep)) is not None:
+                kept[keep.key] = Kept(keep.at_ns, keep.body)
+                self.oldest_ns = min(self.oldest_ns, keep.at_ns)
+                if keep.key == CURSOR:
+                    fills.clear()
+        elif b"Recalled" in tag:
+            if (known := _decoded(payload, Recalled)) is not None:
+                kept[known.key] = Kept(self._session.started_ns, known.body)
+                self._recalled += 1
+        elif b"Fill" in tag:
+            if (fill := _decoded(payload, Fill)) is not None:
+                fills[fill.fill_id] = fill.at_ns
+        elif b"PositionOpened" in tag:
+            if (opened := _decoded(payload, PositionOpened)) is not None:
+                kept[f"{HELD}{opened.symbol}"] = Kept(opened.at_ns, opening_body(opened))
+        elif b"PositionChanged" in tag:
+            position = _decoded(payload, PositionChanged)
+            if position is not None and not position.quantity:
+                kept[f"{HELD}{position.symbol}"] = Kept(position.at_ns, b"")
+
+    def found(self) -> dict[str, Kept]:
+        """Return what is kept now; the cursor knows every fill that the journals hold."""
+        if not self._fills:
+            return dict(self._kept)
+        known = self._kept.get(CURSOR, Kept(0, b""))
+        at_ns = max(known.at_ns, *self._fills.values())
+        body = cursor_with(known.body, self._fills)
+        return {**self._kept, CURSOR: Kept(at_ns, body)}
+
+
+def cursor_with(body: bytes, fills: Mapping[str, int]) -> bytes:
+    """Return the body of a cursor of fills (docs/state.md) that knows these as well.
+
+    One that cannot be read is returned as it is: execution tells of it.
+    """
+    try:
+        cursor = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+        ids = {**cursor.get("ids", {}), **fills}
+        newest_ns = max(int(cursor.get("newest_ns", 0)), *fills.values())
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
+        return body
+    blank = {"session": "", "floor_ns": 0, "dropped": 0}
+    return msgspec.json.encode({**blank, **cursor, "newest_ns": newest_ns, "ids": ids})
 
 
 class _Damaged(Exception):
@@ -162,27 +280,6 @@ def _wanted(content: bytes) -> Iterator[bytes]:
         crc = stored
     if problem:
         raise _Damaged(problem)
-
-
-def _take(kept: dict[str, Kept], payload: bytes, started_ns: int) -> bool:
-    """Take one record; return whether it is one of memory recalled at the start."""
-    tag = payload[:TAG_BYTES]
-    if b"Keep" in tag:
-        if (keep := _decoded(payload, Keep)) is not None:
-            kept[keep.key] = Kept(keep.at_ns, keep.body)
-    elif b"Recalled" in tag:
-        if (known := _decoded(payload, Recalled)) is not None:
-            kept[known.key] = Kept(started_ns, known.body)
-            return True
-    elif b"PositionOpened" in tag:
-        if (opened := _decoded(payload, PositionOpened)) is not None:
-            kept[f"{HELD}{opened.symbol}"] = Kept(opened.at_ns, opening_body(opened))
-    elif b"PositionChanged" in tag:
-        position = _decoded(payload, PositionChanged)
-        key = "" if position is None else f"{HELD}{position.symbol}"
-        if position is not None and not position.quantity and key in kept:
-            kept[key] = Kept(position.at_ns, b"")
-    return False
 
 
 def opening_body(opened: PositionOpened) -> bytes:

@@ -14,10 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from hfengine.errors import ConfigError
-from hfengine.limits import RECALLED_JOURNAL_BYTES_MAX
 from hfengine.settings import Settings
 from hfengine.state import sqlite
-from hfengine.state.folding import Folded, fold, sessions_of
+from hfengine.state.folding import CURSOR, Folded, fold, sessions_of
 from hfengine.state.keys import SESSION, is_memory
 from hfengine.state.lock import AccountBusy
 from hfengine.state.port import NullStore, Store
@@ -96,8 +95,10 @@ def _recall(settings: Settings, account: str, found: Found) -> tuple[dict[str, b
     source: Source = "store" if memory else "nothing"
     directory = Path(settings.journal.directory)
     if _is_journal_wanted(directory, account, marker, found):
-        folded = fold(directory, account)
-        newer = _newer(folded, memory, marker)
+        # only of a store that is whole and was not set back is it known what it stands for
+        is_whole = marker is not None and not found.trouble and not found.may_be_old
+        folded = fold(directory, account, since_ns=marker.at_ns if marker and is_whole else -1)
+        newer = _newer(folded, memory, marker, directory, account)
         for key, body in newer.items():
             memory.pop(key, None)
             if body:
@@ -108,6 +109,11 @@ def _recall(settings: Settings, account: str, found: Found) -> tuple[dict[str, b
         elif found.trouble:
             sentences.append(f"no journal of {account} in {directory}: nothing is remembered")
         sentences += folded.damaged
+        if folded.unread_bytes and not is_whole:
+            sentences.append(
+                f"{folded.unread_bytes / 1e6:.0f} MB of older journal left unread: what was kept"
+                " only there is not remembered"
+            )
     if not sentences:
         sentences = [f"{len(memory)} keys" if memory else f"nothing kept of {account} yet"]
     return memory, source, "; ".join(sentences)
@@ -120,17 +126,29 @@ def _is_journal_wanted(directory: Path, account: str, marker: Marker | None, fou
         return bool(found.trouble)
     if marker is None or found.trouble or found.may_be_old or newest.name != marker.session:
         return True
-    return newest.crashed and newest.size_bytes <= RECALLED_JOURNAL_BYTES_MAX
+    return newest.crashed
 
 
-def _newer(folded: Folded, memory: dict[str, bytes], marker: Marker | None) -> dict[str, bytes]:
-    """Return what the journals know and the store does not, or knows an older state of."""
+def _newer(
+    folded: Folded, memory: dict[str, bytes], marker: Marker | None, directory: Path, account: str
+) -> dict[str, bytes]:
+    """Return what the journals know and the store does not, or knows an older state of.
+
+    The cursor of fills is the journal's even where the store's is newer: a journal is written once
+    a second, and a fill that is in no journal has to be told again.
+    """
     since_ns = -1 if marker is None else marker.at_ns
-    return {
+    newer = {
         key: kept.body
         for key, kept in folded.kept.items()
-        if memory.get(key, b"") != kept.body and kept.at_ns > since_ns
+        if memory.get(key, b"") != kept.body and kept.at_ns >= since_ns
     }
+    cursor = folded.kept.get(CURSOR)
+    if cursor is not None and marker is not None and memory.get(CURSOR, b"") != cursor.body:
+        newest = next(sessions_of(directory, account), None)
+        if newest is not None and newest.name == marker.session:
+            newer[CURSOR] = cursor.body
+    return newer
 
 
 def _marker(body: bytes) -> Marker | None:

@@ -31,6 +31,9 @@ RECOVERED_MAX_S: Final = 15.0
 """After the venue came back: CB4 wants five seconds of good market, a silent stream is noticed
 after some more."""
 
+SILENCE_MAX_S: Final = 45.0
+"""A silent feed is noticed after 15 s and made anew 5 s later; CB4 and a signal come on top."""
+
 GONE_END_MAX_S: Final = 75.0
 """Ten seconds until a local venue counts as gone (venues/absence.py), then the tries to go flat."""
 
@@ -79,7 +82,7 @@ def wait_and_kill(story: Story, wait_max_s: float) -> None:
     story.tally.counts["kills"] += 1
 
 
-def recovers(story: Story, what: str) -> None:
+def recovers(story: Story, what: str, order_max_s: float = SETTLE_S) -> None:
     """Wait until entries are taken again and an order comes, and judge how long it took."""
     began_s, began_ns, known = time.monotonic(), time.time_ns(), len(story.venue.orders())
     time.sleep(JOURNAL_LAG_S)
@@ -93,7 +96,7 @@ def recovers(story: Story, what: str) -> None:
         story.tally.times_s["recovered"].append(took_s)
         if took_s > RECOVERED_MAX_S:
             story.say(f"entries only {took_s:.2f} s after {what}")
-    story.watch(SETTLE_S, lambda: len(story.venue.orders()) > known)
+    story.watch(order_max_s, lambda: len(story.venue.orders()) > known)
     if len(story.venue.orders()) == known:
         story.say(f"no order within {time.monotonic() - began_s:.0f} s after {what}")
 
@@ -153,7 +156,7 @@ def half_open(story: Story) -> None:
                 process.send_signal(signal.SIGUSR1)
                 story.tally.counts["freezes"] += 1
                 story.watch(story.random.uniform(1.0, 4.0))
-                recovers(story, "its connections died silently")
+                recovers(story, "its connections died silently", SILENCE_MAX_S)
         story.flatten()
     story.check_books()
 

@@ -52,10 +52,13 @@ def journals(folder: Path) -> list[Path]:
 
 
 def rows_of(journal: Path) -> Iterator[dict[str, Any]]:
-    """Yield what a session log holds, up to where a kill tore it."""
+    """Yield the messages of a session log, up to where a kill tore it."""
     try:
         for frame in Scan(journal).frames():
-            yield decode(frame.payload)
+            content = decode(frame.payload)
+            # what a replay begins with is no message
+            if isinstance(content, dict) and "type" in content:
+                yield content
     except (NotAJournal, FileNotFoundError):
         # killed before its first page was written
         return

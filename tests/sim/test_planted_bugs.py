@@ -17,7 +17,8 @@ CHEAP = {
     "wrong_size_ignored": {"I2", "I9"},
     "stop_cancelled_first": {"I2"},
     "restart_sees_no_position": {"I3", "I2", "I4", "I9"},
-    "proof_outlives_change": {"I1"},
+    "halts_forgotten": {"I4"},
+    "flatten_by_memory": {"I4"},
     "new_id_on_retry": {"I3"},
     "halt_ignored": {"I4"},
 }

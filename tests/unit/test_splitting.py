@@ -197,12 +197,14 @@ def test_one_open_part_leaves_the_whole_open_though_the_others_are_filled():
 def test_open_parts_are_listed_as_the_one_order_they_are_of():
     splitter = Splitter({"BTCUSDT": BTC})
     place(splitter, closing(), [("0", "new"), ("40", "partially_filled"), ("0", "new")])
-    part = splitter.find("hf-a-000007x0").parts[1]
-    rows = [
-        update(part.client_id, part.quantity, "60", "partially_filled"),
-        update("hf-a-000009x0", Decimal(5), "0", "new"),
-    ]
-    listed = splitter.listed([rows[0], rows[1], rows[0]])
+    first, second, _ = splitter.find("hf-a-000007x0").parts
+    listed = splitter.listed(
+        [
+            update(first.client_id, first.quantity, "0", "new"),
+            update("hf-a-000009x0", Decimal(5), "0", "new"),
+            update(second.client_id, second.quantity, "60", "partially_filled"),
+        ]
+    )
     assert [(one.client_id, one.filled) for one in listed] == [
         ("hf-a-000007x0", 60),
         ("hf-a-000009x0", 0),
