@@ -1,6 +1,7 @@
-"""How a run ends: flat read back, every fill counted, and what it all came to."""
+"""What a run is measured from, how it ends, and what it came to."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from hfengine.actors.flattening import flatten
@@ -25,12 +26,30 @@ class Ended(NamedTuple):
 
     reason: str
     done: FlattenDone
+    earlier_usdt: Decimal
+    """What was told of the time before `before` was read."""
     before: BalanceChanged
     after: BalanceChanged
     frames: int
     wall_s: float
     engine_s: float
     deaths: int
+
+
+async def opening_balance(venue: Venue) -> BalanceChanged:
+    """Return the account after every fill until then was told.
+
+    Read between two equal readings of the fills: one that comes in between belongs to the run, and
+    the balance must not contain it. Raises VenueUnknown or VenueUnavailable.
+    """
+    known = len(await venue.fills())
+    for _ in range(SETTLE_ROUNDS):
+        balance = await venue.balance()
+        found = len(await venue.fills())
+        if found == known:
+            break
+        known = found
+    return balance
 
 
 async def flatten_alone(wiring: Wiring, clock: Clock) -> FlattenDone:
@@ -110,7 +129,9 @@ def summary_of(
         funding_usdt=plain(told["funding_usdt"]),
         net_usdt=plain(net),
         wallet_usdt=plain(ended.after.wallet_usdt),
-        ledger_difference_usdt=plain(net - (ended.after.wallet_usdt - ended.before.wallet_usdt)),
+        ledger_difference_usdt=plain(
+            net - ended.earlier_usdt - (ended.after.wallet_usdt - ended.before.wallet_usdt)
+        ),
         actor_deaths=ended.deaths,
         rehearsals=seen["rehearsals"],
         rehearsal_fault=seen["rehearsal_fault"],

@@ -10,11 +10,14 @@ from typing import Any, Final, NamedTuple, Protocol
 from hfengine.actors.tally import DayResult, Tally
 from hfengine.actors.wiring import Wiring
 from hfengine.clock import Clock, mono_ns
-from hfengine.closing import Ended, flatten_alone, settle, summary_of
+from hfengine.closing import Ended, flatten_alone, opening_balance, settle, summary_of
 from hfengine.config import Profile
+from hfengine.errors import VenueUnavailable, VenueUnknown
 from hfengine.kernels.histogram import now_ns
+from hfengine.limits import START_PAUSE_S, START_TRIES_MAX
 from hfengine.messages import (
     ActorDied,
+    BalanceChanged,
     BookTick,
     EngineState,
     Flatten,
@@ -118,6 +121,8 @@ class Engine:
         self._down: set[str] = set()
         self._reports: dict[str, dict[str, Any]] = {}
         self._ending: asyncio.Future[str] = self._loop.create_future()
+        self._begun = False
+        """Whether the actors were told to start."""
         self._draining = ""
         self._flattening: list[asyncio.Future[FlattenDone | None]] = []
         self._attachments = attachments
@@ -205,12 +210,14 @@ class Engine:
             await self.view()
             venue.connect(self._deliver_market, self._deliver_account, self.stop)
             self._rehearse()
-            before = await venue.balance()
             for attachment in self._attachments:
                 await attachment.begin(self)
+            before = await self._first_reading()
+            earlier_usdt = self._wiring.tally.net_usdt
             started_ns = mono_ns()
             if self._recovered is not None:
                 self.publish(self._recovered)
+            self._begun = True
             self.publish(Start(self._clock.now_ns()))
             if self._duration_s is not None:
                 loop.call_later(self._duration_s, self.stop, "the duration is over")
@@ -224,11 +231,13 @@ class Engine:
             engine_s = (self._clock.now_ns() - self._start_ns) / 1e9
             deaths = self._host.supervisor.died_count
             summary = await self._summarise(
-                Ended(reason, done, before, after, frames, wall_s, engine_s, deaths)
+                Ended(reason, done, earlier_usdt, before, after, frames, wall_s, engine_s, deaths)
             )
         except Exception:
-            # fail closed: whatever broke, no position stays open behind it
-            await flatten_alone(self._wiring, self._clock)
+            # fail closed: whatever broke, no position stays open behind it; what an earlier run
+            # left is not touched before it was even read, it has its stops at the venue
+            if self._begun:
+                await flatten_alone(self._wiring, self._clock)
             raise
         finally:
             watching.cancel()
@@ -245,6 +254,21 @@ class Engine:
             finally:
                 self._log.abandon()
         return summary
+
+    async def _first_reading(self) -> BalanceChanged:
+        """Hear what happened while no engine ran; return the account that the run starts from.
+
+        A venue that is away is waited for: nothing is begun, what is open has its stops there.
+        """
+        tries = 1
+        while True:
+            try:
+                return await opening_balance(self._venue)
+            except (VenueUnknown, VenueUnavailable):
+                if tries == START_TRIES_MAX or self._ending.done():
+                    raise
+            tries += 1
+            await self._pause(START_PAUSE_S)
 
     async def _end_actors(self) -> None:
         try:
@@ -276,7 +300,7 @@ class Engine:
     def _keep_house(self, second: int) -> None:
         """Every second: see that the journal is being written; collect cycles while idle."""
         self._log.look()
-        if self._vitals is not None:
+        if self._vitals is not None and self._begun:
             for health in self._vitals():
                 self.publish(health)
         collect_when_idle(self._host.idle, generation=0 if second % COLLECT_ALL_S else 2)
@@ -319,7 +343,7 @@ class Engine:
             # the newest quote is what a resting entry is moved after; others pay nothing for it
             more = ("execution",) if rests and message is BookTick else ()
             self._routes.wire(message, *(self._refs[name] for name in (*hearers, *more)))
-        self._routes.tap(self._hear)
+        self._routes.tap(self._hear, Keep, Halt, Resume, FlattenDone)
 
         self._market = self._refs["market_data"].actor_inbox
         self._host.supervisor.on_death(self._died)

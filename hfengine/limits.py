@@ -125,3 +125,12 @@ FILL_IDS_KEPT: Final = 64
 
 EQUITY_SAMPLES_MAX: Final = 1024
 """Parts of the drawdown window; of one part only what a later peak could be is kept."""
+
+ANSWERS_KEPT: Final = 33
+"""Newest answers of a venue whose median time says how it answers."""
+
+START_TRIES_MAX: Final = 30
+"""Readings of the account at the start before a venue that does not answer ends the run."""
+
+START_PAUSE_S: Final = 1.0
+"""Between two of them."""

@@ -10,6 +10,7 @@ from hfengine.actors.wiring import Dialect
 from hfengine.clock import WallClock
 from hfengine.config import Profile
 from hfengine.instruments import Instrument
+from hfengine.oversight import VenueHealth
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.loops import bind_to_core, new_live_loop
 from hfengine.runtime.stages import Stages
@@ -24,11 +25,18 @@ from hfengine.venues.rehearsed import rehearsed_bybit
 from hfengine.venues.several import SeveralVenues
 
 
-def live(profile: Profile, *, urls: Mapping[str, str], keys: Mapping[str, ApiKeys]) -> Surroundings:
+def live(
+    profile: Profile,
+    *,
+    urls: Mapping[str, str],
+    keys: Mapping[str, ApiKeys],
+    since_ns: int = 0,
+) -> Surroundings:
     """Return the venues of a profile, prepared: instruments read, modes set, clock compared.
 
-    `urls` and `keys` are by venue; a url is that of a local venue. Raises VenueRejected,
-    VenueUnknown or VenueUnavailable with what is wrong; the loop is closed then.
+    `urls` and `keys` are by venue; a url is that of a local venue. Fills since `since_ns` are told
+    to the engine, 0: those of this run. Raises VenueRejected, VenueUnknown or VenueUnavailable with
+    what is wrong; the loop is closed then.
     """
     settings = profile.settings
     spins = settings.runtime.loop == "spin"
@@ -55,6 +63,9 @@ def live(profile: Profile, *, urls: Mapping[str, str], keys: Mapping[str, ApiKey
                 stages=stages,
             )
         loop.run_until_complete(_prepare(opened))
+        if since_ns:
+            for venue in opened.values():
+                venue.look_back(since_ns)
     except BaseException:
         loop.run_until_complete(_close(opened))
         asyncio.set_event_loop(None)
@@ -78,6 +89,7 @@ def live(profile: Profile, *, urls: Mapping[str, str], keys: Mapping[str, ApiKey
         host=host,
         close=partial(_close, opened),
         health=partial(_health, opened),
+        vitals=partial(_vitals, opened),
     )
 
 
@@ -97,6 +109,10 @@ async def _close(opened: Mapping[str, LiveVenue]) -> None:
 
 def _health(opened: Mapping[str, LiveVenue]) -> dict[str, object]:
     return {name: dict(venue.health) for name, venue in opened.items()}
+
+
+def _vitals(opened: Mapping[str, LiveVenue]) -> list[VenueHealth]:
+    return [venue.vitals for venue in opened.values()]
 
 
 def _instruments(opened: Mapping[str, LiveVenue], *, qualified: bool) -> dict[str, Instrument]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hfengine.actors.fill_memory import CURSOR_KEY, cursor_of
 from hfengine.clock import Clock
 from hfengine.config import Profile
 from hfengine.engine import Engine, Memory
@@ -23,6 +24,9 @@ from hfengine.venues.keys import ApiKeys
 
 PAPER_RUNS_MAX: Final = 64
 """Paper runs of one profile at once, each with an account of its own."""
+
+LISTED_LATE_NS: Final = 60_000_000_000
+"""A venue may list a fill so long after a newer one."""
 
 LOCK: Final = "lock"
 """The source of the halt when another machine has taken the account."""
@@ -105,6 +109,17 @@ def _paper(settings: Settings, account: str, facts: Facts) -> Recovery:
     attachment = StateAttachment(NullStore(), lock)
     close = _nothing if lock is None else lock.release
     return Recovery(Memory(), (attachment,), sentences, lock, close)
+
+
+def told_until_ns(recalled: Mapping[str, bytes]) -> int:
+    """Return since when the venue's fills may be news: a little before the newest one told.
+
+    0 where nothing is remembered: then only fills of this run count.
+    """
+    cursor = cursor_of(recalled.get(CURSOR_KEY, b""))
+    if cursor is None:
+        return 0
+    return max(cursor.floor_ns, cursor.newest_ns - LISTED_LATE_NS, 0)
 
 
 def recovered(opened: OpenedState, at_ns: int) -> Recovered:

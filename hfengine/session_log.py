@@ -10,10 +10,24 @@ from hfengine.instruments import Instrument
 from hfengine.journal import Journal, JournalLimits
 from hfengine.journal.beginning import beginning
 from hfengine.kernels.histogram import now_ns
-from hfengine.messages import BookTick, MarkTick, Message, TradeTick
+from hfengine.messages import (
+    BookTick,
+    Fill,
+    Halt,
+    MarkTick,
+    Message,
+    OrderSent,
+    PositionOpened,
+    Resume,
+    TradeTick,
+)
+from hfengine.oversight import Keep
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.recording import Recorder
 from hfengine.summary import JournalSummary
+
+EVIDENCE: Final = (OrderSent, Fill, PositionOpened, Keep, Halt, Resume)
+"""What is written at once: the store must never know what the journal does not."""
 
 TICKS: Final = (BookTick, TradeTick, MarkTick)
 REPLAY_WAIT_S: Final = 10.0
@@ -28,6 +42,7 @@ class SessionLog:
         self._settings = profile.settings.journal
         self._host = host
         self._journal: Journal | None = None
+        self._due = False
 
     def open(
         self,
@@ -70,6 +85,7 @@ class SessionLog:
             account=account,
             recalled=recalled,
         )
+        self._host.routes.tap(self._write_soon, *EVIDENCE)
         if self._settings.market_data != "ticks":
             for record in (first, *following):
                 journal.note(record)
@@ -84,6 +100,17 @@ class SessionLog:
     def _note_no_ticks(self, message: Message) -> None:
         if self._journal is not None and type(message) not in TICKS:
             self._journal.note(message)
+
+    def _write_soon(self, _message: Message) -> None:
+        """Hand over what is buffered after this turn: a kill must not take evidence with it."""
+        if not self._due:
+            self._due = True
+            self._host.loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._due = False
+        if self._journal is not None:
+            self._journal.flush()
 
     def is_ok(self) -> bool:
         """Tell whether everything is written that should be; entries need it."""

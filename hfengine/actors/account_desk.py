@@ -129,11 +129,12 @@ class AccountDesk:
         held = {position.symbol for position in positions}
         at_ns = self._actor.clock.now_ns()
         flat = [flat_position(s, at_ns) for s in self._symbols if s not in held]
-        flying = orders.flying()
+        flying, moving = orders.flying(), orders.moving()
         for position in [*positions, *flat]:
             # an order on its way makes what was read old news; the stream tells the new
-            if position.symbol not in flying and not self._is_old_news(position.symbol, asked):
+            if position.symbol not in moving and not self._is_old_news(position.symbol, asked):
                 self._take_position(position)
+        orders.read_through(began_ns)
         publish(balance)
         publish(OpenOrders(began_ns, tuple(open_orders)))
         self._fills.read_through(began_ns)

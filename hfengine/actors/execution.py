@@ -17,6 +17,7 @@ from hfengine.actors.orders import Intent, entry_request
 from hfengine.actors.refused_exits import RefusedExits
 from hfengine.actors.resting_entries import AMEND, CANCEL, TIMEOUT, RestingEntries
 from hfengine.actors.sending_gates import SendingGates
+from hfengine.actors.sent_memory import KEEP_SENT
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
@@ -83,6 +84,7 @@ class Execution(WiredActor):
             ACCOUNT: lambda _: self._account.on_timer(),
             RECONCILE: lambda _: self._account.ask(),
             KEEP: lambda _: self._fills.keep(),
+            KEEP_SENT: lambda _: self._orders.memory.on_timer(),
             FLATTEN: lambda _: self._flattening.on_timer(),
             QUERY: self._orders.query,
             AGAIN: self._reduce_again,
@@ -113,6 +115,7 @@ class Execution(WiredActor):
         symbols = self.settings.symbols
         self.publish(EngineState(start.at_ns, "starting", f"proving leverage of {len(symbols)}"))
         self._fills.tell_if_unreadable()
+        self._orders.recall()
         self._starting = {*symbols, ACCOUNT}
         self._account.ask()
 
@@ -266,6 +269,7 @@ class Execution(WiredActor):
         """Take a fill once."""
         if self._fills.is_news(fill):
             self.publish(fill)
+            self._fills.told()
             self._orders.hear_fill(fill)
 
     @handles(PositionChanged)
@@ -285,10 +289,20 @@ class Execution(WiredActor):
         """Pass the account on."""
         self.publish(balance)
 
-    @handles(FundingPaid, ProtectionRefused, Halt)
+    @handles(FundingPaid, Halt)
     def on_news(self, news: Message) -> None:
-        """Pass on what others act on: the guardian on a refused stop, risk on a halt."""
+        """Pass on what others act on: risk on a halt."""
         self.publish(news)
+
+    @handles(ProtectionRefused)
+    def on_protection_refused(self, refused: ProtectionRefused) -> None:
+        """Pass it on; an entry without its stop whose fill the stream has not told is looked for.
+
+        Nothing can be closed before the guardian has heard of the position.
+        """
+        self.publish(refused)
+        if refused.leg == "stop" and self._orders.laid_bare(refused.symbol):
+            self._account.ask()
 
     @handles(Resume)
     def on_resume(self, resume: Resume) -> None:

@@ -4,6 +4,7 @@ Every complete reading lists all fills up to its beginning, so ids older than FI
 before it need not be kept: such a fill counts as told. What comes late of a reading is younger.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -35,13 +36,19 @@ class Cursor(Struct, frozen=True):
     """Fills of the session whose ids are not kept any more."""
     ids: dict[str, int]
     """Fill id -> venue's time."""
+    recent: tuple[Fill, ...] = ()
+    """What was told in the last RECENT_NS: risk may not have kept yet what it came to."""
+
+
+RECENT_NS: Final = 3_000_000_000
+"""Longer than risk waits before it keeps what it has counted."""
 
 
 def cursor_of(body: bytes) -> Cursor | None:
     """Return what a kept body says; None for one that says nothing readable."""
     try:
         return msgspec.json.decode(body, type=Cursor) if body else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
@@ -57,6 +64,8 @@ class FillMemory:
         self._newest_ns = 0
         self._floor_ns = 0
         self._dropped = 0
+        self._recent: deque[tuple[int, Fill]] = deque()
+        """When it was told by our clock, and what."""
         self._kept_ns = 0
         self._keep_due = False
         self.is_unreadable = False
@@ -67,6 +76,7 @@ class FillMemory:
             self._dropped = cursor.dropped if cursor.session == self._session else 0
             self._times_ns = dict(cursor.ids)
             self._ids.update(cursor.ids)
+            self._recent.extend((actor.clock.now_ns(), fill) for fill in cursor.recent)
         elif body:
             self.is_unreadable = True
         for fill_id in self._ids:
@@ -94,10 +104,15 @@ class FillMemory:
         self._ids.add(fill.fill_id)
         self._times_ns[fill.fill_id] = fill.at_ns
         self._newest_ns = max(self._newest_ns, fill.at_ns)
+        self._recent.append((self._actor.clock.now_ns(), fill))
         if len(self._ids) > FILLS_REMEMBERED_MAX:
             self._bound()
-        self._note()
         return True
+
+    def told(self) -> None:
+        """Keep, now or soon, that the fill was told: never before it was, or a crash between the
+        two would lose it."""
+        self._note()
 
     def heard_of(self, fills: Iterable[Fill]) -> frozenset[str]:
         """Return the ids of what was told, with those of `fills` that are too old to be kept."""
@@ -139,7 +154,10 @@ class FillMemory:
         """Publish the cursor."""
         self._keep_due = False
         self._kept_ns = at_ns = self._actor.clock.now_ns()
+        while self._recent and self._recent[0][0] < at_ns - RECENT_NS:
+            self._recent.popleft()
+        recent = tuple(fill for _, fill in self._recent)
         cursor = Cursor(
-            self._session, self._newest_ns, self._floor_ns, self._dropped, self._times_ns
+            self._session, self._newest_ns, self._floor_ns, self._dropped, self._times_ns, recent
         )
         self._actor.publish(Keep(CURSOR_KEY, at_ns, msgspec.json.encode(cursor)))

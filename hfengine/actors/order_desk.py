@@ -5,10 +5,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from hfengine.actors.held import KEY
 from hfengine.actors.order_states import ENDS, UNSETTLED, Event, event_of, next_state
 from hfengine.actors.orders import OUTCOMES, Intent, reducing_request
 from hfengine.actors.refused_exits import is_worth_repeating
 from hfengine.actors.sending_gates import SendingGates
+from hfengine.actors.sent_memory import SentMemory
 from hfengine.actors.wiring import WiredActor
 from hfengine.errors import VenueRejected, VenueUnavailable
 from hfengine.limits import EXIT_QUERY_RETRIES_MAX, ORDERS_REMEMBERED, QUERY_RETRIES_MAX
@@ -41,6 +43,7 @@ OPEN_ORDER_NS: Final = 5_000_000_000
 QUERY: Final = "query"
 AGAIN: Final = "again"
 PLACE: Final = "place"
+RECALLED: Final = "on its way when the engine before ended"
 FLATTENING: Final = "flatten"
 """Reason of the closes of a flatten, which tries again by itself."""
 
@@ -63,6 +66,7 @@ class OrderDesk:
         self._finished = finished
         self.live: dict[str, Intent] = {}
         self._ended: dict[str, Intent] = {}
+        self.memory = SentMemory(actor, self.live)
         self.sent = 0
         self.anomalies = 0
 
@@ -92,7 +96,42 @@ class OrderDesk:
             )
         )
         self.move(intent, "sent")
+        self.memory.sent()
         actor.run(answer, tag=(PLACE, client_id))
+
+    def recall(self) -> None:
+        """Take up what was on its way when an actor or process before this one ended.
+
+        Whether the venue has it is not known: each is asked for by its id, and its symbol takes no
+        entry meanwhile. Nothing of it is sent again, and what rests of an entry is cancelled.
+        """
+        for client_id, source in self.memory.take().items():
+            symbol = source.symbol
+            if client_id in self.live or symbol not in self._actor.wiring.instruments:
+                continue
+            intent = self.live[client_id] = Intent(client_id, source)
+            intent.recalled = intent.is_overdue = True
+            intent.refused = RECALLED
+            # the rebalancer remembers a position that it was told of
+            held = self._actor.wiring.recalled.get(f"{KEY}{symbol}", b"")
+            intent.opened = bool(held)
+            if intent.is_entry:
+                self._gates.enter(symbol, client_id)
+            self.move(intent, "sent")
+            self.move(intent, "answer_lost")
+            self._tell_unknown(intent, RECALLED)
+            self._ask_after(intent, QUERY_FIRST_NS)
+
+    def read_through(self, began_ns: int) -> None:
+        """End the recalled orders that a reading from `began_ns` on shows all fills of."""
+        for intent in list(self.live.values()):
+            order = intent.order
+            if intent.recalled and order is not None and intent.has_ended:
+                if intent.ended_ns > began_ns:
+                    self._read_account()
+                    continue
+                intent.heard, intent.position_due = order.filled, False
+                self._end_if_over(intent)
 
     def refuse(self, intent: Intent, reason: str) -> None:
         """End an entry that is not handed over at all."""
@@ -261,7 +300,7 @@ class OrderDesk:
         if intent.waits:
             # told by answer and stream alike that it was refused
             return
-        intent.hear_order(update)
+        intent.hear_order(update, self._actor.clock.now_ns())
         event = event_of(update, has_fills=bool(intent.heard))
         if event == "rejected":
             self._end(intent, event, update.reason)
@@ -316,9 +355,28 @@ class OrderDesk:
             if not (intent.has_ended or intent.is_quiet)
         }
 
+    def laid_bare(self, symbol: str) -> bool:
+        """Take that the stop of a symbol's entry was refused; False where none is on its way."""
+        bare = [one for one in self.live.values() if one.source.symbol == symbol and one.is_entry]
+        for intent in bare:
+            intent.is_bare = True
+        return bool(bare)
+
     def awaited(self) -> set[str]:
         """Return the symbols with a fill whose position is still to be told."""
         return {intent.source.symbol for intent in self.live.values() if intent.position_due}
+
+    def moving(self) -> set[str]:
+        """Return those of `flying` of which no reading is taken.
+
+        Nobody tells when a lost order arrives, and an entry without a stop cannot wait for the
+        stream: what is read meanwhile is the best there is.
+        """
+        return {
+            intent.source.symbol
+            for intent in self.live.values()
+            if not (intent.has_ended or intent.is_quiet or intent.is_lost or intent.is_bare)
+        }
 
     # ends
 
@@ -344,6 +402,7 @@ class OrderDesk:
     def _finish(self, intent: Intent, reason: str) -> None:
         del self.live[intent.client_id]
         self._remember(intent)
+        self.memory.ended()
         if intent.timer is not None:
             intent.timer.cancel()
         source = intent.source

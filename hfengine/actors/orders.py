@@ -89,13 +89,16 @@ class Intent:
     __slots__ = (
         "cancel_ns",
         "client_id",
+        "ended_ns",
         "heard",
+        "is_bare",
         "is_overdue",
         "odd",
         "opened",
         "order",
         "position_due",
         "queries",
+        "recalled",
         "refused",
         "rests",
         "source",
@@ -111,16 +114,22 @@ class Intent:
         self.source = source
         self.state: State = "created"
         self.order: OrderUpdate | None = None
+        self.ended_ns = 0
+        """When its end at the venue was heard."""
         self.heard = Decimal(0)
         self.position_due = False
         self.opened = False
         self.queries = 0
+        self.recalled = False
+        """Whether it was sent by an actor or process before: fills of it may have been told."""
         self.refused = ""
         """What the venue said of its first order, where a second one is sent."""
         self.waits = False
         """Whether the second one is still to be sent."""
         self.rests = rests
         """Whether it is meant to stay in the book for a while."""
+        self.is_bare = False
+        """Whether the venue has refused its stop."""
         self.is_overdue = False
         """Whether it is to be cancelled as soon as it can be."""
         self.cancel_ns = 0
@@ -140,11 +149,18 @@ class Intent:
         """Tell whether it lies in the book and nothing of it is still to be heard."""
         return self.rests and self.state in RESTS and not self.position_due
 
-    def hear_order(self, update: OrderUpdate) -> None:
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it is not known to have come to the venue, and was asked for in vain."""
+        return self.state == "unknown" and (self.recalled or self.queries > 0)
+
+    def hear_order(self, update: OrderUpdate, at_ns: int = 0) -> None:
         """Take what the venue says of the order; an end is never taken back."""
         known = self.order
         if known is None or known.state not in TERMINAL or update.filled > known.filled:
             self.order = update
+            if update.state in TERMINAL:
+                self.ended_ns = at_ns
 
     def hear_fill(self, fill: Fill) -> None:
         """Take one fill of the order."""

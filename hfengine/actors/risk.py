@@ -343,7 +343,7 @@ class Risk(WiredActor):
             raise Refused("order_in_flight", 1.0, 0.0)
         if symbol in self._open_usdt:
             raise Refused("position_open", float(self._positions[symbol].quantity), 0.0)
-        busy = len(self._open_usdt.keys() | self._entering.keys())
+        busy = len(self._open_usdt.keys() | self._entering.keys() | self._unknown.keys())
         if busy >= self._positions_max:
             raise Refused("positions_max", busy, self._positions_max)
         venue = self._venues[symbol]

@@ -8,6 +8,7 @@ from hfengine.actors.breaker_panel import BreakerPanel
 from hfengine.actors.breakers import WHEN_GOOD
 from hfengine.actors.closed_trades import ClosedTrades, Trade
 from hfengine.actors.equity_window import EquityWindow
+from hfengine.actors.fill_memory import CURSOR_KEY, cursor_of
 from hfengine.actors.reentry import Reentry
 from hfengine.actors.risk_memory import (
     KEY,
@@ -89,6 +90,7 @@ class RiskWatch:
         self._kept_ns = 0
         self._fault = ""
         self._recall(wiring.recalled.get(KEY))
+        self._uncounted = self._told_before(wiring.recalled.get(CURSOR_KEY, b""))
 
     def begin(self, exposure_strain: Callable[[float], float]) -> None:
         """Tell where things stand at the start, and what of an earlier run still holds."""
@@ -99,6 +101,8 @@ class RiskWatch:
         elif not self._results.begun:
             for source, reason in list(self.halts.items()):
                 self._publish(Halt(at_ns, source, reason))
+        for fill in self._uncounted:
+            self.fill(fill)
         for breaker in self.panel.every():
             if breaker.tripped:
                 self._publish(breaker.told(at_ns))
@@ -114,7 +118,7 @@ class RiskWatch:
 
     def fill(self, fill: Fill) -> None:
         """Count a fill once: in the day, in the account, in its position."""
-        name = f"{fill.symbol}:{fill.fill_id}"
+        name = _name_of(fill)
         if name in self._fills:
             return
         self._fills.append(name)
@@ -133,7 +137,8 @@ class RiskWatch:
         self._equity.explain(venue_of(funding.symbol), at_ns, -paid_usdt)
         self._trades.funding(funding.symbol, paid_usdt)
         self._lost(funding.symbol, at_ns)
-        self._settle(at_ns)
+        # no id tells one funding from another: it is kept at once, for none is told again
+        self._settle(at_ns, urgent=True)
 
     def balance(self, balance: BalanceChanged) -> None:
         """Judge margin use and drawdown."""
@@ -464,6 +469,18 @@ class RiskWatch:
         waited = any(kept.name == self.panel.losing_streak.name for kept in memory.breakers)
         if waited and not self.panel.losing_streak.tripped:
             self._streak = 0
+
+    def _told_before(self, cursor_body: bytes) -> list[Fill]:
+        """Return the fills execution had told before a crash and will not tell again, of which
+        what they came to was not kept: a loss must not get lost between the two memories."""
+        cursor = cursor_of(cursor_body)
+        if cursor is None or self._results.begun:
+            return []
+        return [fill for fill in cursor.recent if _name_of(fill) not in self._fills]
+
+
+def _name_of(fill: Fill) -> str:
+    return f"{fill.symbol}:{fill.fill_id}"
 
 
 def _nothing(_equity_usdt: float) -> float:

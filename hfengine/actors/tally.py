@@ -31,6 +31,11 @@ class Tally:
         self.fees_usdt = Decimal(0)
         self.funding_usdt = Decimal(0)
 
+    @property
+    def net_usdt(self) -> Decimal:
+        """Return what all of it came to."""
+        return self.gross_usdt - self.fees_usdt - self.funding_usdt
+
 
 class DayResult:
     """Realised profit less fees and funding: of the current UTC day and in all, in USDT.

@@ -18,7 +18,7 @@ from hfengine.credentials import read_keys
 from hfengine.engine import Attachment, Memory
 from hfengine.errors import ConfigError
 from hfengine.feeds.build import build_feed
-from hfengine.recovery import account_id, recover
+from hfengine.recovery import account_id, recover, told_until_ns
 from hfengine.surroundings import Surroundings, paper
 
 LIVE: Final = "live:"
@@ -73,7 +73,8 @@ def surrounded(profile: Profile, options: Options) -> Iterator[Around]:
     with local_venues(settings, feed=options.feed or played) as urls:
         account = account_id(settings, keys, url=" ".join(urls.values()))
         with _remembered(profile, account) as kept:
-            yield Around(live(profile, urls=urls, keys=keys), 1.0, *kept)
+            since_ns = told_until_ns(kept[0].recalled)
+            yield Around(live(profile, urls=urls, keys=keys, since_ns=since_ns), 1.0, *kept)
 
 
 @contextmanager

@@ -17,14 +17,14 @@ class UnroutedMessage(LookupError):
 class Routes:
     """The wiring table of one system.
 
-    Taps see every published message once, in the order they were added, before any actor. A
+    Taps see published messages once, in the order they were added, before any actor. A
     message for a stopped actor is counted in its mailbox's `undelivered`, never raised at the
     publisher; after a restart `replace` leads the same routes to the new actor.
     """
 
     def __init__(self) -> None:
         self._table: dict[type[Any], tuple[LoopRef[Any], ...]] = {}
-        self._taps: tuple[Tap, ...] = ()
+        self._taps: tuple[tuple[Tap, frozenset[type[Any]] | None], ...] = ()
         self._publisher = Publisher(self._unrouted)
         self.publish: Callable[[Any], None] = self._publisher.publish
         """Send to the taps, then to each subscriber of exactly this class.
@@ -44,9 +44,12 @@ class Routes:
         self._table[message_class] = wired
         self._plan(message_class)
 
-    def tap(self, listener: Tap) -> None:
-        """Let a plain callable see every published message; what it raises hits the publisher."""
-        self._taps = (*self._taps, listener)
+    def tap(self, listener: Tap, *message_classes: type[Any]) -> None:
+        """Let a plain callable see published messages; what it raises hits the publisher.
+
+        Those of the classes named; every message where none is.
+        """
+        self._taps = (*self._taps, (listener, frozenset(message_classes) or None))
         for message_class in self._table:
             self._plan(message_class)
 
@@ -66,7 +69,12 @@ class Routes:
 
     def _plan(self, message_class: type[Any]) -> None:
         boxes = tuple(ref.actor_inbox for ref in self._table[message_class])
-        self._publisher.plan(message_class, self._taps, boxes)
+        taps = tuple(
+            listener
+            for listener, classes in self._taps
+            if classes is None or message_class in classes
+        )
+        self._publisher.plan(message_class, taps, boxes)
 
     def _unrouted(self, message: object) -> UnroutedMessage:
         known = ", ".join(sorted(c.__name__ for c in self._table)) or "none"

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from hfengine.actors import account_desk, flattening, order_desk
+from hfengine.actors import account_desk, flattening
 from hfengine.actors.brackets import Planner
 from hfengine.actors.execution import Execution
 from hfengine.actors.fill_memory import FillMemory
 from hfengine.actors.guardian import Guardian
+from hfengine.actors.leverage_desk import LeverageDesk
 from hfengine.actors.order_desk import OrderDesk
 from hfengine.actors.orders import Intent
 from hfengine.actors.risk import Risk
@@ -76,6 +77,14 @@ def _then(after: Callable[..., None]) -> Make:
 def _trust_any_proof(risk: Any, proof: Any) -> None:
     risk._trusted[proof.symbol] = proof
     risk._changed(proof.symbol)
+
+
+def _only_tells(method: Any) -> Any:
+    @wraps(method)
+    def changed(self: Any, change: Any) -> None:
+        self._actor.publish(change)
+
+    return changed
 
 
 def _forget_position(risk: Any, position: Any) -> None:
@@ -192,10 +201,6 @@ def _of_half(method: Any) -> Any:
     return stop_of
 
 
-def _at_once(_: Any) -> int:
-    return 1
-
-
 PLANTED: Final[dict[str, Plant]] = {
     "proof_not_compared": Plant(
         "any leverage that was read back is taken as proof",
@@ -204,6 +209,7 @@ PLANTED: Final[dict[str, Plant]] = {
     "proof_outlives_change": Plant(
         "another client's leverage leaves the proof standing",
         (Risk, "on_leverage_changed", _nothing),
+        (LeverageDesk, "changed", _only_tells),
     ),
     "new_id_on_retry": Plant(
         "a lost entry is sent again with a new id", (OrderDesk, "placed", _send_again)
@@ -223,10 +229,6 @@ PLANTED: Final[dict[str, Plant]] = {
     "halt_ignored": Plant("a halt stops no entry", (Risk, "on_halt", _nothing)),
     "open_position_ignored": Plant(
         "a symbol is entered again while it is held", (Risk, "on_position", _then(_forget_position))
-    ),
-    "one_query_is_proof": Plant(
-        "an order the venue does not know at once was never placed",
-        (order_desk, "QUERY_RETRIES_MAX", _at_once),
     ),
     "buffer_skipped": Plant(
         "the stop may lie at the liquidation price", (Planner, "__init__", _without_buffer)

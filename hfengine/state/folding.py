@@ -4,7 +4,7 @@ Every `Keep` is journaled before it is kept, and a session's first records name 
 hold what it recalled itself: the newest session says all, earlier ones what it may lack.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -26,6 +26,8 @@ from hfengine.oversight import Keep
 HELD: Final = "bot:held:"
 CURSOR: Final = "bot:fills:cursor"
 NEVER_NS: Final = 1 << 63
+STARTING_NS: Final = 5_000_000_000
+"""Fills are listed from a little before a session's start on: from when its venue was prepared."""
 M = TypeVar("M", bound=Struct)
 WANTED: Final = (b"Keep", b"Recalled", b"Fill", b"PositionOpened", b"PositionChanged")
 TAG_BYTES: Final = 32
@@ -112,6 +114,7 @@ def fold(
     account: str,
     *,
     since_ns: int = -1,
+    cursor: bytes = b"",
     bytes_max: int = RECALLED_JOURNAL_BYTES_MAX,
 ) -> Folded:
     """Return what an account's journals hold of its memory, crashed sessions included.
@@ -119,23 +122,23 @@ def fold(
     The newest is read first and wins. Reading ends once a store that stands for `since_ns` (engine
     time) can be brought up to date, where a session says all, or after `bytes_max`; of a session
     that is longer its beginning is read nevertheless, for it holds what was recalled then.
+    `cursor` is the store's cursor of fills, for where that much of the journals names none.
     """
-    memory = _Memory()
+    memory = _Memory(since_ns, cursor)
     damaged: list[str] = []
     count, left, unread = 0, bytes_max, 0
     for session in sessions_of(directory, account):
         count += 1
-        left, skipped = _fold_session(memory, session, damaged, left, since_ns)
+        left, skipped = _fold_session(memory, session, damaged, left)
         unread += skipped
-        if memory.is_whole or left <= 0 or memory.oldest_ns <= since_ns:
-            break
-        if count >= RECALLED_SESSIONS_MAX:
+        is_enough = memory.is_whole or memory.reaches_back
+        if is_enough or left <= 0 or count >= RECALLED_SESSIONS_MAX:
             break
     return Folded(memory.found(), count, tuple(damaged), unread)
 
 
 def _fold_session(
-    memory: "_Memory", session: Session, damaged: list[str], left: int, since_ns: int
+    memory: "_Memory", session: Session, damaged: list[str], left: int
 ) -> tuple[int, int]:
     """Take one session; return how many bytes may be read still, and how many it left unread."""
     memory.begin(session)
@@ -145,8 +148,7 @@ def _fold_session(
         is_first = segment is segments[-1]
         try:
             size = segment.stat().st_size
-            if memory.oldest_ns <= since_ns:
-                # a store that is whole knows everything before
+            if memory.reaches_back:
                 break
             if left <= 0 and not is_first:
                 unread += size
@@ -164,15 +166,22 @@ def _fold_session(
 class _Memory:
     """What was kept, put together from the newest piece of a journal back to the oldest."""
 
-    def __init__(self) -> None:
+    def __init__(self, since_ns: int, cursor: bytes) -> None:
+        self._since_ns = since_ns
+        self._cursor = cursor
         self._kept: dict[str, Kept] = {}
-        self._fills: dict[str, int] = {}
-        """Fill id -> venue's time: told after the newest cursor found so far."""
+        self._fills: dict[str, Fill] = {}
+        """By id: told after the newest cursor found so far."""
         self._has_cursor = False
         self._session = Session(Path(), "", 0, False, 0, None)
         self._recalled = 0
-        self.oldest_ns = NEVER_NS
+        self._oldest_ns = NEVER_NS
         """Engine time of the oldest `Keep` taken."""
+
+    @property
+    def reaches_back(self) -> bool:
+        """Tell whether a store that is whole knows everything from before what was taken."""
+        return self._has_cursor and self._oldest_ns <= self._since_ns
 
     @property
     def is_whole(self) -> bool:
@@ -186,7 +195,7 @@ class _Memory:
     def take(self, records: Iterator[bytes]) -> None:
         """Take one piece of a journal, in its order; raises _Damaged after what is whole of it."""
         kept: dict[str, Kept] = {}
-        fills: dict[str, int] = {}
+        fills: dict[str, Fill] = {}
         try:
             for payload in records:
                 self._one(kept, fills, payload)
@@ -196,12 +205,12 @@ class _Memory:
                 self._has_cursor = CURSOR in kept
             self._kept = kept | self._kept
 
-    def _one(self, kept: dict[str, Kept], fills: dict[str, int], payload: bytes) -> None:
+    def _one(self, kept: dict[str, Kept], fills: dict[str, Fill], payload: bytes) -> None:
         tag = payload[:TAG_BYTES]
         if b"Keep" in tag:
             if (keep := _decoded(payload, Keep)) is not None:
                 kept[keep.key] = Kept(keep.at_ns, keep.body)
-                self.oldest_ns = min(self.oldest_ns, keep.at_ns)
+                self._oldest_ns = min(self._oldest_ns, keep.at_ns)
                 if keep.key == CURSOR:
                     fills.clear()
         elif b"Recalled" in tag:
@@ -210,7 +219,7 @@ class _Memory:
                 self._recalled += 1
         elif b"Fill" in tag:
             if (fill := _decoded(payload, Fill)) is not None:
-                fills[fill.fill_id] = fill.at_ns
+                fills[fill.fill_id] = fill
         elif b"PositionOpened" in tag:
             if (opened := _decoded(payload, PositionOpened)) is not None:
                 kept[f"{HELD}{opened.symbol}"] = Kept(opened.at_ns, opening_body(opened))
@@ -220,28 +229,44 @@ class _Memory:
                 kept[f"{HELD}{position.symbol}"] = Kept(position.at_ns, b"")
 
     def found(self) -> dict[str, Kept]:
-        """Return what is kept now; the cursor knows every fill that the journals hold."""
-        if not self._fills:
-            return dict(self._kept)
-        known = self._kept.get(CURSOR, Kept(0, b""))
-        at_ns = max(known.at_ns, *self._fills.values())
-        body = cursor_with(known.body, self._fills)
-        return {**self._kept, CURSOR: Kept(at_ns, body)}
+        """Return what is kept now; the cursor knows exactly the fills that the journals hold."""
+        known = self._kept.get(CURSOR)
+        if known is None and self.is_whole and self._session.crashed:
+            # its session was the first to tell fills, and told none from before its start
+            started_ns = self._session.started_ns
+            known = Kept(started_ns, _cursor_from(started_ns - STARTING_NS))
+        elif known is None:
+            known = Kept(0, self._cursor)
+        at_ns = max(known.at_ns, *(fill.at_ns for fill in self._fills.values()), 0)
+        body = cursor_with(known.body, self._fills.values())
+        return {**self._kept, CURSOR: Kept(at_ns, body)} if body else dict(self._kept)
 
 
-def cursor_with(body: bytes, fills: Mapping[str, int]) -> bytes:
+def _cursor_from(at_ns: int) -> bytes:
+    return msgspec.json.encode(
+        {"session": "", "newest_ns": at_ns, "floor_ns": at_ns, "dropped": 0, "ids": {}}
+    )
+
+
+def cursor_with(body: bytes, fills: Collection[Fill]) -> bytes:
     """Return the body of a cursor of fills (docs/state.md) that knows these as well.
 
-    One that cannot be read is returned as it is: execution tells of it.
+    They are among its recent ones too: risk may not have kept what they came to. A cursor that
+    cannot be read is returned as it is: execution tells of it.
     """
+    if not fills:
+        return body
+    times_ns = {fill.fill_id: fill.at_ns for fill in fills}
     try:
         cursor = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
-        ids = {**cursor.get("ids", {}), **fills}
-        newest_ns = max(int(cursor.get("newest_ns", 0)), *fills.values())
+        ids = {**cursor.get("ids", {}), **times_ns}
+        recent = [*cursor.get("recent", ()), *fills]
+        newest_ns = max(int(cursor.get("newest_ns", 0)), *times_ns.values())
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
         return body
     blank = {"session": "", "floor_ns": 0, "dropped": 0}
-    return msgspec.json.encode({**blank, **cursor, "newest_ns": newest_ns, "ids": ids})
+    found = {**blank, **cursor, "newest_ns": newest_ns, "ids": ids, "recent": recent}
+    return msgspec.json.encode(found)
 
 
 class _Damaged(Exception):

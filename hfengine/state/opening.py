@@ -97,7 +97,8 @@ def _recall(settings: Settings, account: str, found: Found) -> tuple[dict[str, b
     if _is_journal_wanted(directory, account, marker, found):
         # only of a store that is whole and was not set back is it known what it stands for
         is_whole = marker is not None and not found.trouble and not found.may_be_old
-        folded = fold(directory, account, since_ns=marker.at_ns if marker and is_whole else -1)
+        since_ns = marker.at_ns if marker is not None and is_whole else -1
+        folded = fold(directory, account, since_ns=since_ns, cursor=memory.get(CURSOR, b""))
         newer = _newer(folded, memory, marker, directory, account)
         for key, body in newer.items():
             memory.pop(key, None)

@@ -199,7 +199,8 @@ class RedisStore:
         return True
 
     async def _write(self, client: "redis.asyncio.Redis", batch: Batch) -> None:
-        pipe = client.pipeline(transaction=False)
+        # whole or not at all: the marker among the bodies says what they stand for
+        pipe = client.pipeline(transaction=True)
         for key, body in batch.bodies.items():
             if body:
                 pipe.set(of_account(key, self.account), body)

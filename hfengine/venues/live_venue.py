@@ -24,6 +24,7 @@ from hfengine.messages import (
     OrderUpdate,
     PositionChanged,
 )
+from hfengine.oversight import VenueHealth
 from hfengine.requests import LeverageSetting, OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
@@ -401,6 +402,11 @@ class LiveVenue:
         return [splitter.fill(fill) for fill in self._desk.view.fills.values()]
 
     # health
+
+    @property
+    def vitals(self) -> VenueHealth:
+        """Clock and answers in short, as looked at once a second."""
+        return self._desk.vitals
 
     @property
     def health(self) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ the very same parameters: after a refused time stamp or a refusal for rate (VENU
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, Final
@@ -15,7 +15,9 @@ from hfengine.clock import Clock
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.instruments import Instrument, VenueName
+from hfengine.limits import ANSWERS_KEPT
 from hfengine.messages import Fill, Halt, Message, OrderUpdate, Resume
+from hfengine.oversight import VenueHealth
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.timers import Timers
 from hfengine.venues.account_view import AccountView
@@ -128,6 +130,7 @@ class VenueDesk:
         self._look_again = False
         self._sees = False
         """Whether the private stream is subscribed."""
+        self._answer_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self.exchange = self._make_exchange()
         self.limiter = RateLimiter(
             quirks.budgets,
@@ -219,6 +222,7 @@ class VenueDesk:
         token = REPLY.set(reply)
         failure: Exception | None = None
         answer: Any = None
+        sent_s = self.loop.time()
         try:
             answer = await self._send(method, params)
         except Exception as error:  # noqa: BLE001 - judged below, and what is no venue's raised
@@ -226,6 +230,7 @@ class VenueDesk:
         finally:
             REPLY.reset(token)
         if reply.status:
+            self._answer_ms.append((self.loop.time() - sent_s) * 1e3)
             self.limiter.heard(group, reply.status, reply.headers)
         if failure is None:
             return answer, None
@@ -305,6 +310,15 @@ class VenueDesk:
         self.on_offset(offset_ms)
 
     # events
+
+    @property
+    def vitals(self) -> VenueHealth:
+        """Clock and answers in short; `answer_ms` is the median of the last ANSWERS_KEPT."""
+        answers = sorted(self._answer_ms)
+        median_ms = answers[len(answers) // 2] if answers else 0.0
+        connected = self._sees or not self._quirks.tells_ready
+        at_ns = self.clock.now_ns()
+        return VenueHealth(self.name, at_ns, float(self.offset.offset_ms), median_ms, connected)
 
     def connect(self, account: Tell | None) -> None:
         """Take who is to hear of the account; None: nobody any more."""

@@ -13,14 +13,22 @@ from hfengine.actors.execution import PRIVATE_STREAM, Execution
 from hfengine.actors.fill_memory import CURSOR_KEY, FILLS_OVERLAP_NS, cursor_of
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.limits import FILLS_REMEMBERED_MAX
-from hfengine.messages import Fill, MoveProtection, PositionChanged, ProtectionRefused, Start
+from hfengine.messages import (
+    Fill,
+    MoveProtection,
+    OrderEnded,
+    PositionChanged,
+    ProtectionRefused,
+    Start,
+)
 from hfengine.oversight import Adopted, Difference, Keep, OpenOrders
 from hfengine.settings import Recovery, Settings
 from hfengine.venues.venue_desk import BLIND
 from tests.proved import proved
-from tests.rig import T0_NS, Rig, fill, order, position
+from tests.rig import T0_NS, Rig, bracket, fill, order, position
 
 MOVE = MoveProtection("BTCUSDT", T0_NS, Decimal(59800), Decimal(60300), "trailing")
+ENTRY_ID = "hf-test-000001e0"
 S_NS = 1_000_000_000
 
 
@@ -60,6 +68,87 @@ def test_a_lost_move_reads_the_account_at_once(rig: Rig, ref: Any, error: Except
     rig.tell(ref, MOVE)
     assert not rig.all(ProtectionRefused)
     assert rig.all(PositionChanged)[0].stop == Decimal(59800)
+
+
+def test_what_an_amendment_answers_is_told_at_once(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, MOVE)
+    told = rig.one(PositionChanged)
+    assert (told.stop, told.target, told.covered) == (MOVE.stop, MOVE.target, told.quantity)
+    assert rig.report(ref)["readings"] == 0
+
+
+def test_an_amendments_answer_is_old_news_once_the_stream_has_spoken(rig: Rig, ref: Any) -> None:
+    answered: asyncio.Future[PositionChanged] = rig.loop.create_future()
+
+    async def slow(*_asked: Any) -> PositionChanged:
+        return await answered
+
+    rig.venue.protect = slow  # type: ignore[method-assign]
+    flat = replace(position(), side=0, quantity=Decimal(0), covered=Decimal(0))
+    rig.tell(ref, MOVE, flat)
+    answered.set_result(position(stop=MOVE.stop))
+    rig.run(0.01)
+    assert rig.all(PositionChanged) == [flat]
+
+
+def test_an_amendments_answer_does_not_end_an_order_that_has_just_filled(
+    rig: Rig, ref: Any
+) -> None:
+    answered: asyncio.Future[PositionChanged] = rig.loop.create_future()
+
+    async def slow(*_asked: Any) -> PositionChanged:
+        return await answered
+
+    rig.venue.protect = slow  # type: ignore[method-assign]
+    rig.venue.answers.append(order(ENTRY_ID))
+    rig.tell(ref, MOVE, bracket(), fill(ENTRY_ID))
+    answered.set_result(position(quantity="0.001"))
+    rig.run(0.01)
+    assert not rig.all(OrderEnded), "what the fill made of the position is still to be told"
+    rig.tell(ref, position())
+    assert rig.one(OrderEnded).outcome == "filled"
+
+
+def test_the_stop_of_an_entry_was_refused_the_account_says_what_stands_bare(
+    rig: Rig, ref: Any
+) -> None:
+    rig.venue.answers.append(VenueUnknown("timeout"))
+    bare = position(stop=Decimal(0), covered="0")
+    rig.venue.position_list = [[bare]]
+    rig.tell(ref, bracket())
+    rig.tell(ref, ProtectionRefused("BTCUSDT", T0_NS, f"{ENTRY_ID}s", "stop", "busy"))
+    assert bare in rig.all(PositionChanged), "the stream is late: nothing else tells of it"
+
+
+def test_a_refused_target_or_one_of_no_entry_reads_nothing(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, ProtectionRefused("BTCUSDT", T0_NS, "", "stop", "busy"))
+    rig.venue.answers.append(order(ENTRY_ID, "new", filled="0"))
+    rig.tell(ref, bracket())
+    rig.tell(ref, ProtectionRefused("BTCUSDT", T0_NS, f"{ENTRY_ID}t", "target", "busy"))
+    assert rig.report(ref)["readings"] == 0
+    assert len(rig.all(ProtectionRefused)) == 2
+
+
+def test_a_fill_is_told_before_it_is_kept_as_told(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill(ENTRY_ID))
+    kinds = [type(one) for one in rig.heard if isinstance(one, Fill | Keep)]
+    assert kinds == [Fill, Keep], "a crash between the two would lose it"
+
+
+def test_the_cursor_carries_what_was_told_of_late(rig: Rig, ref: Any) -> None:
+    rig.tell(ref, fill(ENTRY_ID, 1))
+    rig.run(2.0)
+    rig.tell(ref, fill(ENTRY_ID, 2))
+    assert _recent(rig) == ["f1", "f2"]
+    rig.run(2.0)
+    rig.tell(ref, fill(ENTRY_ID, 3))
+    assert _recent(rig) == ["f2", "f3"]
+
+
+def _recent(rig: Rig) -> list[str]:
+    cursor = cursor_of(rig.wiring.recalled[CURSOR_KEY])
+    assert cursor is not None
+    return [one.fill_id for one in cursor.recent]
 
 
 def test_the_account_is_read_on_a_timer_and_open_orders_are_told() -> None:

@@ -387,7 +387,7 @@ def test_each_proved_symbol_is_rehearsed_before_the_first_entry(
 def test_an_exit_whose_end_is_never_heard_may_be_sent_again(rig: Rig) -> None:
     ref = ready(rig)
     rig.tell(ref, position())
-    wish = Close("BTCUSDT", T0_NS, 1, Decimal("0.010"), "uncovered")
+    wish = Close("BTCUSDT", T0_NS, 1, Decimal("0.010"), "drift_flip")
     rig.tell(ref, wish)
     rig.run(4.0)
     rig.tell(ref, wish)

@@ -59,7 +59,7 @@ def test_an_entry_that_fills_goes_through_every_state_by_name(rig: Rig, ref: Any
 def test_the_move_is_told_before_the_end(rig: Rig, ref: Any) -> None:
     entered(rig, ref, VenueRejected("insufficient_margin"))
     kinds = [type(one).__name__ for one in rig.heard]
-    assert kinds == ["OrderSent", "OrderMoved", "OrderMoved", "OrderEnded"]
+    assert kinds == ["OrderSent", "OrderMoved", "Keep", "OrderMoved", "OrderEnded"]
     assert path(rig) == ["created", "sent", "rejected"]
 
 

@@ -77,12 +77,30 @@ def test_without_a_quote_it_is_not_placed(resting: Rig) -> None:
     assert resting.venue.placed == []
 
 
-def test_a_good_till_cancelled_one_lies_at_its_price() -> None:
-    rig = Rig(Settings(entries=replace(RESTING, kind="gtc")))
+@pytest.mark.parametrize(
+    ("chase_max", "side", "price"),
+    [(0, 1, "60010"), (2, 1, "59980.0"), (2, -1, "60040.1")],
+)
+def test_a_good_till_cancelled_one_lies_where_its_chase_ends_at_its_price(
+    chase_max: int, side: int, price: str
+) -> None:
+    rig = Rig(Settings(entries=replace(RESTING, kind="gtc", chase_max=chase_max)))
+    ref = proved(rig)
+    rig.venue.answers.append(new())
+    rig.tell(ref, replace(bracket(), side=side))
+    assert (rig.venue.placed[0].tif, rig.venue.placed[0].price) == ("gtc", Decimal(price))
+    rig.close()
+
+
+def test_a_chase_never_leaves_what_stop_and_size_were_computed_for() -> None:
+    rig = Rig(Settings(entries=replace(RESTING, kind="gtc", chase_max_bps=50.0)))
     ref = proved(rig)
     rig.venue.answers.append(new())
     rig.tell(ref, bracket())
-    assert (rig.venue.placed[0].tif, rig.venue.placed[0].price) == ("gtc", Decimal(60010))
+    rig.run(0.6)
+    rig.venue.answers.append(amended_to("60010"))
+    rig.tell(ref, quote(60500.0))
+    assert [price for _, _, price in rig.venue.amended] == [Decimal(60010)]
     rig.close()
 
 
@@ -157,12 +175,20 @@ def test_it_does_not_follow_beyond_its_reach_nor_backwards(resting: Rig) -> None
     resting.run(0.6)
     resting.tell(ref, quote(59990.0))
     assert resting.venue.amended == []
-    resting.venue.answers.append(amended_to("60030.0"))
+    resting.venue.answers.append(amended_to("60010.0"))
     resting.tell(ref, quote(60500.0))
-    assert resting.venue.amended[0][2] == Decimal("60030.0"), "five basis points of 60000"
+    assert resting.venue.amended[0][2] == Decimal("60010.0"), "the bracket's price"
     resting.run(0.6)
     resting.tell(ref, quote(60600.0))
     assert len(resting.venue.amended) == 1
+
+
+def test_it_does_not_follow_beyond_the_profiles_reach(resting: Rig) -> None:
+    ref = entered(resting, bid=59960.0)
+    resting.run(0.6)
+    resting.venue.answers.append(amended_to("59989.9"))
+    resting.tell(ref, quote(60500.0))
+    assert resting.venue.amended[0][2] == Decimal("59989.9"), "five basis points of 59960"
 
 
 @pytest.mark.parametrize("fault", [VenueRejected("unknown_order"), VenueUnknown("timeout")])

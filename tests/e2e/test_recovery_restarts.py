@@ -1,0 +1,123 @@
+"""An engine that was killed comes back: what it decided and held is known, and counted once."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recovery_desk import Desk, Row, buy
+from tests.venue_processes import VenueProcess, until, venue_process
+
+VENUE = ("--symbols", "BTCUSDT,ETHUSDT", "--feed", "synthetic", "--seed", "3")
+NO_ENTRIES = {"HFENGINE_SIGNALS__DRIFT_MIN": "1"}
+
+
+@pytest.fixture
+def venue() -> Iterator[VenueProcess]:
+    with venue_process("bybit", *VENUE) as running:
+        yield running
+
+
+def covered(desk: Desk, symbol: str) -> Any:
+    """Return the position as the engine sees it once its stop covers all of it."""
+    for one in desk.status().get("positions", []):
+        if one["symbol"] == symbol and one["stop"] and float(one["uncovered"]) == 0.0:
+            return one
+    return None
+
+
+def judged(desk: Desk, symbol: str) -> Row | None:
+    """Return the first judgement of the rebalancer in the newest session."""
+    rows = [row for row in desk.said("Rebalanced") if row["symbol"] == symbol]
+    return rows[0] if rows else None
+
+
+def test_a_halt_and_a_position_survive_a_kill(tmp_path: Path, venue: VenueProcess) -> None:
+    desk = Desk(tmp_path, venue)
+    with desk.engine() as engine:
+        engine.until(lambda: desk.said("PositionOpened"), "a position in the journal")
+        symbol = desk.said("PositionOpened")[0]["symbol"]
+        before = engine.until(lambda: judged(desk, symbol), "the rebalancer")
+        assert desk.typed("halt", "--reason", "news").code == 0
+    told = desk.typed("status")
+    assert told.code == 6
+    assert "ended without going flat" in told.err
+
+    with desk.engine() as engine:
+        engine.until(lambda: covered(desk, symbol), "cover")
+        assert "news" in desk.status()["halts"]["operator"]
+        engine.until(lambda: desk.said("Adopted"), "what was found")
+        (adopted,) = [row for row in desk.said("Adopted") if row["symbol"] == symbol]
+        assert adopted["ours"]
+        assert adopted["policy"] == "adopt"
+        opened = desk.said("PositionOpened", 0)[0]
+        for name in ("entry_drift", "entry_confidence"):
+            assert adopted[name] == opened[name]
+        after = engine.until(lambda: judged(desk, symbol), "the rebalancer")
+        for name in ("baseline_drift", "baseline_confidence", "half_life_s", "reduces"):
+            assert after[name] == before[name]
+        assert after["age_s"] > before["age_s"]
+        assert desk.said("OpenBracket") == [], "halted"
+
+        wrong = desk.typed("resume", "oprator")
+        assert wrong.code == 2
+        assert "nothing is halted by 'oprator': in force is operator" in wrong.err
+        resumed = desk.typed("resume")
+        assert (resumed.code, "cleared: operator" in resumed.out) == (0, True)
+        engine.interrupt()
+        code, summary, err = engine.ended()
+        assert (code, summary["flat"]) == (0, True), err
+    desk.check_books()
+    # of the engines nothing is left that is for the living only
+    assert list((tmp_path / "state" / "control").iterdir()) == []
+    assert [path.stat().st_size for path in (tmp_path / "state").glob("*.lock")] == [0]
+
+
+@pytest.mark.parametrize("policy", ["adopt", "flatten", "halt"])
+def test_another_clients_position_is_dealt_with_by_policy(
+    tmp_path: Path, venue: VenueProcess, policy: str
+) -> None:
+    desk = Desk(tmp_path, venue)
+    buy(venue, "BTCUSDT", "0.01", "by-hand")
+    with desk.engine({**NO_ENTRIES, "HFENGINE_RECOVERY__UNKNOWN_POSITION": policy}) as engine:
+        if policy == "flatten":
+            engine.until(lambda: not venue.held(), "a flat account")
+            engine.until(lambda: desk.said("Adopted"), "what was found")
+        else:
+            position = engine.until(lambda: covered(desk, "BTCUSDT"), "cover")
+            assert position["quantity"] == "0.010"
+            engine.until(lambda: desk.said("Adopted"), "what was found")
+        (adopted,) = desk.said("Adopted")
+        assert (adopted["ours"], adopted["policy"]) == (False, policy)
+        halts = desk.status()["halts"]
+        assert list(halts) == (["unknown_position"] if policy == "halt" else [])
+        engine.interrupt()
+        code, summary, err = engine.ended()
+        assert (code, summary["flat"]) == (4 if policy == "halt" else 0, True), err
+
+
+def test_what_happens_while_no_engine_runs_is_told_once(
+    tmp_path: Path, venue: VenueProcess
+) -> None:
+    desk = Desk(tmp_path, venue)
+    with desk.engine() as engine:
+        engine.until(lambda: desk.said("PositionOpened"), "a position in the journal")
+    (position, *_) = venue.held()
+    symbol = position["changed"]["symbol"]
+    count = len(venue.fills())
+    stop = Decimal(position["changed"]["stop"])
+    beyond = stop * (1 - position["changed"]["side"] * Decimal("0.002"))
+    venue.do("mark", symbol=symbol, mark=str(beyond.quantize(stop)))
+    until(lambda: len(venue.fills()) > count, "the stop")
+    venue.do("funding", symbol="ETHUSDT", rate="0.0001")
+
+    with desk.engine(NO_ENTRIES) as engine:
+        engine.until(lambda: desk.said("Fill"), "the stop's fill")
+        engine.interrupt()
+        code, summary, err = engine.ended()
+        assert (code, summary["flat"]) == (0, True), err
+        assert summary["ledger_difference_usdt"] == 0
+    assert "liquidation" not in {row["cause"] for row in desk.said("Fill")}
+    desk.check_books()
