@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -23,6 +24,9 @@ from hfengine.venues.live_venue import LiveVenue
 from hfengine.venues.open_venue import open_venue
 from hfengine.venues.rehearsed import rehearsed_bybit
 from hfengine.venues.several import SeveralVenues
+
+LEFT_MAX_S: Final = 2.0
+"""How long a start that failed waits for its requests to be answered or refused."""
 
 
 def live(
@@ -68,6 +72,7 @@ def live(
                 venue.look_back(since_ns)
     except BaseException:
         loop.run_until_complete(_close(opened))
+        loop.run_until_complete(_over())
         asyncio.set_event_loop(None)
         loop.close()
         raise
@@ -105,6 +110,16 @@ async def _prepare(opened: Mapping[str, LiveVenue]) -> None:
 
 async def _close(opened: Mapping[str, LiveVenue]) -> None:
     await asyncio.gather(*(venue.close() for venue in opened.values()), return_exceptions=True)
+
+
+async def _over() -> None:
+    """Let what the failure left under way come to its end: a closed loop would say a traceback."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        _, late = await asyncio.wait(left, timeout=LEFT_MAX_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _health(opened: Mapping[str, LiveVenue]) -> dict[str, object]:

@@ -60,15 +60,22 @@ class Recovery(NamedTuple):
     close: Callable[[], None]
 
 
-def recover(profile: Profile, account: str, clock: Clock) -> Recovery:
+def recover(profile: Profile, account: str, clock: Clock, *, leaves: bool = True) -> Recovery:
     """Lock the account and open its state; for a paper profile nothing is recalled.
 
+    `leaves` tells whether what is open stands on at the venue when this process dies.
     Raises AccountBusy where another engine holds the account, LockUnavailable where the lock
     cannot be made, ConfigError for a state.url of no known kind.
     """
     settings = profile.settings
-    facts = Facts(pid=os.getpid(), profile=profile.name, started_ns=clock.now_ns())
-    if settings.mode == "paper":
+    is_paper = settings.mode == "paper"
+    facts = Facts(
+        pid=os.getpid(),
+        profile=profile.name,
+        started_ns=clock.now_ns(),
+        leaves=leaves and not is_paper,
+    )
+    if is_paper:
         return _paper(settings, account, facts)
     directory = Path(settings.state.directory)
     lock = InstanceLock.take(directory, account, facts)

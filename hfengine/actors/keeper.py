@@ -6,6 +6,7 @@ It decides nothing and nobody waits for it: a store that is away costs history, 
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.messages import (
@@ -21,6 +22,7 @@ from hfengine.messages import (
 )
 from hfengine.oversight import BreakerChanged, Keep, Recovered, RiskState, StoreFault
 from hfengine.runtime.actor import Outcome, handles
+from hfengine.settings import Settings
 from hfengine.state import keys
 
 EQUITY: Final = "equity"
@@ -45,11 +47,16 @@ class Keeper(WiredActor):
 
     def on_start(self) -> None:
         """Say whose state it is; start the clocks of the equity curve and of the look."""
-        self._store.put(keys.CONFIG, encode(self.settings))
+        self._store.put(keys.CONFIG, encode(self._config()))
         self._mark(self.clock.now_ns())
         self.tell_every_ns(int(self.settings.state.equity_every_s * 1e9), Timer(EQUITY))
         self.tell_every_ns(LOOK_NS, Timer(STORE))
         self._look()
+
+    def _config(self) -> Settings:
+        """Return the settings as others may read them: without the password of the store."""
+        state = self.settings.state
+        return replace(self.settings, state=replace(state, url=keys.shown(state.url)))
 
     def _mark(self, at_ns: int) -> None:
         """Leave word of who wrote last, and how new its memory is."""

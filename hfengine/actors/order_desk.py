@@ -84,6 +84,8 @@ class OrderDesk:
             self._gates.enter(source.symbol, client_id)
         self.sent += 1
         actor = self._actor
+        # first of all: whatever is told of it after a crash, it must be asked for
+        self.memory.sent()
         actor.publish(
             OrderSent(
                 source.intent,
@@ -96,7 +98,6 @@ class OrderDesk:
             )
         )
         self.move(intent, "sent")
-        self.memory.sent()
         actor.run(answer, tag=(PLACE, client_id))
 
     def recall(self) -> None:

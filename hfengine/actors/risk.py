@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Any
 
 from hfengine.actors.brackets import Account, Planner, Refused
-from hfengine.actors.exits import EXIT_PATIENCE_NS, ExitsUnderWay
+from hfengine.actors.exits import ExitsUnderWay
 from hfengine.actors.exposure import Exposure
 from hfengine.actors.risk_watch import RiskWatch
 from hfengine.actors.wiring import WiredActor, Wiring
@@ -38,8 +38,6 @@ from hfengine.messages import (
 from hfengine.oversight import MarketQuality, VenueHealth
 from hfengine.runtime.actor import handles
 from hfengine.symbols import venue_of
-
-__all__ = ["EXIT_PATIENCE_NS", "LOOK_NS", "Risk"]
 
 LOOK_NS = 1_000_000_000
 """How often what time alone changes is looked at."""

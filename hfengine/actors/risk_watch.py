@@ -101,11 +101,11 @@ class RiskWatch:
         elif not self._results.begun:
             for source, reason in list(self.halts.items()):
                 self._publish(Halt(at_ns, source, reason))
-        for fill in self._uncounted:
-            self.fill(fill)
         for breaker in self.panel.every():
             if breaker.tripped:
                 self._publish(breaker.told(at_ns))
+        for fill in self._uncounted:
+            self.fill(fill)
         self._results.begun = True
         self._tell(at_ns)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import typer
 from msgspec import Struct
 
 from hfengine.cli.durations import parse_speed
@@ -43,8 +44,6 @@ class Around(Struct, frozen=True):
     pace: float | None
     memory: Memory
     attachments: Sequence[Attachment]
-    sentences: Sequence[str] = ()
-    """What the user should know of how the account was found."""
 
 
 @contextmanager
@@ -72,20 +71,27 @@ def surrounded(profile: Profile, options: Options) -> Iterator[Around]:
     played = "replay:" + ",".join(map(str, options.recordings)) if options.recordings else ""
     with local_venues(settings, feed=options.feed or played) as urls:
         account = account_id(settings, keys, url=" ".join(urls.values()))
-        with _remembered(profile, account) as kept:
+        # a venue that was started here ends with this process, and what is open there with it
+        leaves = not any(
+            url != settings.venue.url_of(name).rstrip("/") for name, url in urls.items()
+        )
+        with _remembered(profile, account, leaves=leaves) as kept:
             since_ns = told_until_ns(kept[0].recalled)
             yield Around(live(profile, urls=urls, keys=keys, since_ns=since_ns), 1.0, *kept)
 
 
 @contextmanager
 def _remembered(
-    profile: Profile, account: str
-) -> Iterator[tuple[Memory, Sequence[Attachment], Sequence[str]]]:
+    profile: Profile, account: str, *, leaves: bool = True
+) -> Iterator[tuple[Memory, Sequence[Attachment]]]:
     """Hold an account: its lock, its state, its control socket."""
-    recovery = recover(profile, account, WallClock())
+    recovery = recover(profile, account, WallClock(), leaves=leaves)
+    for sentence in recovery.sentences:
+        # said even if the venue is away: a store that was moved aside is not found again
+        typer.echo(sentence, err=True)
     try:
         with serving(profile.settings, recovery.lock) as servers:
-            yield recovery.memory, (*recovery.attachments, *servers), recovery.sentences
+            yield recovery.memory, (*recovery.attachments, *servers)
     finally:
         recovery.close()
 

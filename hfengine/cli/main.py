@@ -2,74 +2,87 @@
 
 import os
 import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any, Final
 
 import typer
 
 from hfengine import __version__
-from hfengine.cli.bench import bench
-from hfengine.cli.config import config_app
-from hfengine.cli.doctor import doctor
-from hfengine.cli.incident import incident
-from hfengine.cli.journal import journal_app
-from hfengine.cli.leverage import leverage_app
-from hfengine.cli.operate import flatten, halt, resume, stop
-from hfengine.cli.positions import orders, positions
-from hfengine.cli.replay import replay
-from hfengine.cli.run import run
-from hfengine.cli.signals import signals_app
-from hfengine.cli.sim import sim
-from hfengine.cli.state import history
-from hfengine.cli.status import status
-from hfengine.cli.venue import venue
-from hfengine.cli.watch import watch
-from hfengine.cli.why import why
 from hfengine.errors import ExitCode, HfengineError
 
-app = typer.Typer(
-    name="hfengine",
-    help=(
-        "Leveraged perpetual futures with a native hot path. It never opens a position whose "
-        "leverage, liquidation distance and exchange-side stop it has not proved. It promises "
-        "safety, truth and speed, never profit."
-    ),
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+PROMISE: Final = (
+    "Leveraged perpetual futures with a native hot path. It never opens a position whose "
+    "leverage, liquidation distance and exchange-side stop it has not proved. It promises "
+    "safety, truth and speed, never profit."
 )
-app.command()(run)
-app.command()(status)
-app.command()(positions)
-app.command()(orders)
-app.command()(halt)
-app.command()(resume)
-app.command()(flatten)
-app.command()(stop)
-app.command()(history)
-app.command()(doctor)
-app.command()(bench)
-app.command()(watch)
-app.command()(sim)
-app.command()(replay)
-app.command()(why)
-app.command()(incident)
-app.command()(venue)
-app.add_typer(config_app, name="config")
-app.add_typer(journal_app, name="journal")
-app.add_typer(leverage_app, name="leverage")
-app.add_typer(signals_app, name="signals")
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("run", "run"),
+    "status": ("status", "status"),
+    "positions": ("positions", "positions"),
+    "orders": ("positions", "orders"),
+    "halt": ("operate", "halt"),
+    "resume": ("operate", "resume"),
+    "flatten": ("operate", "flatten"),
+    "stop": ("operate", "stop"),
+    "why": ("why", "why"),
+    "history": ("state", "history"),
+    "doctor": ("doctor", "doctor"),
+    "replay": ("replay", "replay"),
+    "incident": ("incident", "incident"),
+    "sim": ("sim", "sim"),
+    "bench": ("bench", "bench"),
+    "watch": ("watch", "watch"),
+    "venue": ("venue", "venue"),
+    "config": ("config", "config_app"),
+    "journal": ("journal", "journal_app"),
+    "leverage": ("leverage", "leverage_app"),
+    "signals": ("signals", "signals_app"),
+}
+"""Command -> its module here and its name there, in the order in which help lists them."""
 
 
-@app.command()
+def make_app(names: Iterable[str]) -> typer.Typer:
+    """Return the command line with these commands; only their modules are imported."""
+    made = typer.Typer(
+        name="hfengine", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    # with a callback a single command stays a command of a group
+    made.callback(help=PROMISE)(_group)
+    for name in names:
+        module, attribute = COMMANDS[name]
+        command = getattr(import_module(f"hfengine.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name)(command)
+    made.command()(version)
+    return made
+
+
+def _group() -> None:
+    """Do nothing before the command."""
+
+
 def version() -> None:
     """Print the version. Example: hfengine version"""
     typer.echo(f"hfengine {__version__}")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return make_app(COMMANDS)
+    raise AttributeError(name)
 
 
 def main() -> None:
     """Run the command line; a known error ends in one sentence and its exit code."""
     try:
         try:
-            app()
+            # a run must not wait for what other commands import
+            asked = sys.argv[1] if len(sys.argv) > 1 else ""
+            make_app((asked,) if asked in COMMANDS else COMMANDS)()
         finally:
             _flush()
     except HfengineError as error:

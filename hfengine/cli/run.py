@@ -78,8 +78,6 @@ def run(
         confirm=confirm,
     )
     with surrounded(loaded, options) as around:
-        for sentence in around.sentences:
-            typer.echo(sentence, err=True)
         summary = _run(loaded, around, options)
     _print_summary(summary, json_=json_)
     raise typer.Exit(_exit_code(summary))

@@ -18,6 +18,7 @@ from hfengine.config import load
 from hfengine.errors import ExitCode, HfengineError
 from hfengine.settings import Settings
 from hfengine.state import sqlite
+from hfengine.state.keys import shown
 
 SHOWN: Final = 50
 NS_A_S: Final = 1_000_000_000
@@ -83,7 +84,7 @@ def read(
     try:
         return redis_store.read_series(url, account, series.value, since_ns=since_ns, last=last)
     except redis_store.FAILURES as error:
-        raise NoHistory(f"{redis_store.shown(url)} cannot be reached: {error}") from error
+        raise NoHistory(f"{shown(url)} cannot be reached: {error}") from error
 
 
 def _database(directory: Path, account: str) -> Path:

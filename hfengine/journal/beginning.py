@@ -14,6 +14,7 @@ from hfengine.settings import Settings
 PLACES: Final = (
     ("journal", "directory"),
     ("state", "directory"),
+    ("state", "url"),
     ("venue", "url"),
     ("signals", "drift_file"),
 )
@@ -39,7 +40,8 @@ def beginning(
     remembered = recalled or {}
     plain: dict[str, Any] = msgspec.to_builtins(settings)
     for section, name in PLACES:
-        # where a run was says nothing about what it did, and is nobody else's business
+        # where a run was says nothing about what it did, and is nobody else's business; a store's
+        # address may hold its password
         plain[section][name] = ""
     first = Session(
         at_ns=at_ns,

@@ -175,7 +175,13 @@ class Checker:
         self._crashed_ns = now_ns
         late_ns = now_ns - KEPT_LATE_NS
         self._fills_kept_ns = min(late_ns, lost.get(FILLS_KEY, now_ns) - KEPT_LATE_NS)
-        kept_ns = min(late_ns, lost.get(RISK_KEY, now_ns) - KEPT_LATE_NS)
+        self._halts_before(min(late_ns, lost.get(RISK_KEY, now_ns) - KEPT_LATE_NS))
+
+    def engine_ended(self) -> None:
+        """Forget the halts that end with a process, also with one that could not come up."""
+        self._halts_before(self._world.now_ns + 1)
+
+    def _halts_before(self, kept_ns: int) -> None:
         self.halts = {
             source: at_ns
             for source, at_ns in self.halts.items()

@@ -41,6 +41,7 @@ class LegLine(Line):
         super().__init__(*arguments)
         self._lost: dict[str, OrderRequest] = {}
         """Entries whose answer was lost, by client id: they keep their stop."""
+        self._read: dict[str, PositionChanged] = {}
         self._moves = 0
         self._moving: dict[str, asyncio.Lock] = {}
         self._sweeping: set[str] = set()
@@ -195,11 +196,19 @@ class LegLine(Line):
         async with self._moving.setdefault(symbol, asyncio.Lock()):
             await self._move(symbol, "stop_market", stop)
             await self._move(symbol, "take_profit_market", target)
-        held = self.view.positions[symbol]
-        return replace(held, stop=stop, target=target)
+        for held in await self.positions():
+            if held.symbol == symbol:
+                return held
+        raise VenueRejected(rejects.NO_POSITION, symbol)
+
+    async def positions(self) -> list[PositionChanged]:
+        """Read the open positions; a line that has just come up knows them from here."""
+        read = await super().positions()
+        self._read = {position.symbol: position for position in read}
+        return read
 
     async def _move(self, symbol: str, kind: OrderKind, trigger: Decimal) -> None:
-        held = self.view.positions.get(symbol)
+        held = self.view.positions.get(symbol) or self._read.get(symbol)
         if held is None or not held.quantity:
             raise VenueRejected(rejects.NO_POSITION, symbol)
         old = self._legs(symbol, kind=kind)

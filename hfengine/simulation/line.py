@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 from typing import Literal
 
-from hfengine.actors.risk import EXIT_PATIENCE_NS
+from hfengine.actors.exits import EXIT_SOON_NS
 from hfengine.errors import VenueRejected, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.messages import BalanceChanged, Fill, FundingPaid, OrderUpdate, PositionChanged
@@ -80,7 +80,7 @@ class Line(Streams):
         now_ns = self.world.now_ns
         is_lost = not done.cancelled() and isinstance(done.exception(), VenueUnknown)
         # a lost one may still be at work; another is not sent before risk's patience has ended
-        late_ns = self.closed_ns[symbol] + EXIT_PATIENCE_NS if is_lost else now_ns
+        late_ns = self.closed_ns[symbol] + 2 * EXIT_SOON_NS if is_lost else now_ns
         self.closed_ns[symbol] = max(now_ns, late_ns)
 
     async def order_by_id(self, symbol: str, client_id: str) -> OrderUpdate | None:

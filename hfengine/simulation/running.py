@@ -155,6 +155,7 @@ class Run:
             self._died()
         except (VenueRejected, VenueUnavailable, VenueUnknown):
             # the venue was away when it came up: whoever watches the process starts it again
+            self.checker.engine_ended()
             world.attach(None)
             world.line = None
             world.run_alone(world.now_ns + START_AGAIN_MS * NS_A_MS)

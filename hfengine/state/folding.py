@@ -4,6 +4,7 @@ Every `Keep` is journaled before it is kept, and a session's first records name 
 hold what it recalled itself: the newest session says all, earlier ones what it may lack.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -29,7 +30,7 @@ NEVER_NS: Final = 1 << 63
 STARTING_NS: Final = 5_000_000_000
 """Fills are listed from a little before a session's start on: from when its venue was prepared."""
 M = TypeVar("M", bound=Struct)
-WANTED: Final = (b"Keep", b"Recalled", b"Fill", b"PositionOpened", b"PositionChanged")
+WANTED: Final = re.compile(rb"Keep|Recalled|Fill|PositionOpened|PositionChanged")
 TAG_BYTES: Final = 32
 """The tag of a record is among its first bytes."""
 
@@ -283,7 +284,7 @@ def _wanted(content: bytes) -> Iterator[bytes]:
         return
     at, end = frames.header_bytes(content), len(content)
     crc = frames.HEADER.unpack_from(content)[5]
-    unpack, head = frames.FRAME.unpack_from, frames.FRAME.size
+    unpack, head, wanted = frames.FRAME.unpack_from, frames.FRAME.size, WANTED.search
     problem = ""
     while at + head <= end:
         length, stored = unpack(content, at)
@@ -295,8 +296,7 @@ def _wanted(content: bytes) -> Iterator[bytes]:
         start, at = at + head, at + head + length
         if at > end:
             break
-        tag = content[start : start + TAG_BYTES]
-        if any(name in tag for name in WANTED):
+        if wanted(content, start, min(start + TAG_BYTES, at)):
             payload = content[start:at]
             if frames.frame_crc(crc, payload) == stored:
                 yield payload

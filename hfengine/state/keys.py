@@ -42,3 +42,9 @@ def without_account(stored: str, account: str) -> str:
         return f"{bot}:{room}"
     own = name.startswith(f"{account}:")
     return f"{bot}:{room}:{name[len(account) + 1 :]}" if own else ""
+
+
+def shown(url: str) -> str:
+    """Return a store's address without the password it may hold."""
+    scheme, slashes, rest = url.partition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"

@@ -44,6 +44,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     session: str = ""
     socket: str = ""
     started_ns: int = 0
+    leaves: bool = True
+    """Whether something may stand open once it is dead; paper, and a venue that the run started
+    itself, end with it."""
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -115,7 +118,10 @@ class InstanceLock:
 
 
 def running(directory: Path) -> list[Instance]:
-    """Return the engines of a state directory, alive or dead as the lock says, by account."""
+    """Return the engines of a state directory, alive or dead as the lock says, by account.
+
+    Of the dead only those that may have left something open.
+    """
     found = []
     for path in sorted(directory.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
         try:
@@ -128,7 +134,7 @@ def running(directory: Path) -> list[Instance]:
             alive = not _locked(handle, fcntl.LOCK_SH, tries=1)
         finally:
             os.close(handle)
-        if alive or facts is not None:
+        if alive or (facts is not None and facts.leaves):
             blank = Facts(pid=0, profile="")
             account = path.name.removesuffix(SUFFIX)
             found.append(Instance(account=account, alive=alive, facts=facts or blank))

@@ -17,7 +17,7 @@ from hfengine.errors import ConfigError
 from hfengine.settings import Settings
 from hfengine.state import sqlite
 from hfengine.state.folding import CURSOR, Folded, fold, sessions_of
-from hfengine.state.keys import SESSION, is_memory
+from hfengine.state.keys import SESSION, is_memory, shown
 from hfengine.state.lock import AccountBusy
 from hfengine.state.port import NullStore, Store
 from hfengine.state.redis_lock import RedisLock
@@ -80,7 +80,7 @@ def open_state(
     elif url.startswith(REDIS):
         found = _open_redis(url, account, holder)
     else:
-        raise ConfigError([f"state.url {url!r}: give sqlite, none or redis://HOST:PORT/DB"])
+        raise ConfigError([f"state.url {shown(url)!r}: give sqlite, none or redis://HOST:PORT/DB"])
     recalled, source, detail = _recall(settings, account, found)
     for key, body in recalled.items():
         found.store.put(key, body)
@@ -213,7 +213,7 @@ def _open_redis(url: str, account: str, holder: str) -> Found:
     # loaded only here: runs without Redis need neither its library nor its 0.1 s
     library: Any = import_module("hfengine.state.redis_store")
     lock = RedisLock(account, holder) if holder else None
-    address = library.shown(url)
+    address = shown(url)
     client = library.blocking_client(url)
     try:
         if lock is not None and (other := lock.take(client)):

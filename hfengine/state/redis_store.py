@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from hfengine.limits import SERIES_ROWS_MAX, STORE_RETRY_MAX_S
-from hfengine.state.keys import SESSION, is_memory, of_account, without_account
+from hfengine.state.keys import SESSION, is_memory, of_account, shown, without_account
 from hfengine.state.port import Series
 from hfengine.state.redis_lock import RedisLock
 from hfengine.state.waiting import Batch, Row, Waiting
@@ -240,9 +240,3 @@ class RedisStore:
             await client.aclose()
         except FAILURES as error:
             self._reason = f"{shown(self._url)}: {error or type(error).__name__}"
-
-
-def shown(url: str) -> str:
-    """Return an address without the password it may hold."""
-    scheme, slashes, rest = url.partition("://")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"

@@ -29,7 +29,18 @@ WEEK_MS: Final = 7 * 24 * 3600 * 1000
 SYMBOLS_ASKED_ALL: Final = 20
 """With more symbols than this, income tells which ones traded."""
 
+FUNDING_FEE: Final = "FUNDING_FEE"
 FUNDING_NEAR_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+"""Funding is settled on full hours, whatever a symbol's interval."""
+
+INCOME_EVERY_MS: Final = 60_000
+"""Income costs a weight of 30: it is read so often, and at every reading for so long after a full
+hour. The stream tells of funding meanwhile."""
+
+INCOME_LATE_MS: Final = 600_000
+"""Income may be listed so late: each reading begins so long before the last one."""
+
 ORDERS_MAX: Final = 8192
 TRADED: Final = ("COMMISSION", "REALIZED_PNL", "INSURANCE_CLEAR")
 
@@ -50,6 +61,10 @@ class BinanceHistory:
         self._orders: dict[str, _Order] = {}
         self._noted_ms = 0
         """Time of the newest trade whose fee in another coin was noted."""
+        self._income_ms = 0
+        """When income was last read, 0 never."""
+        self._income_from_ms = 0
+        """Since when it is known."""
 
     def learn(self, order_id: str, client_id: str, raw_id: str, original_type: str) -> None:
         """Remember whose an order is; `raw_id` is the client id that the venue shows."""
@@ -66,8 +81,10 @@ class BinanceHistory:
     async def since(self, since_ms: int) -> list[Fill | FundingPaid]:
         """Return executions and funding at or after a time, oldest first."""
         symbols = list(self._desk.symbols)
-        income = await self._income(since_ms)
-        if len(symbols) > SYMBOLS_ASKED_ALL:
+        asks_who = len(symbols) > SYMBOLS_ASKED_ALL
+        # what trades came to is only read to learn who traded
+        income = await self._income_since(since_ms, "" if asks_who else FUNDING_FEE)
+        if asks_who:
             traded = {row["symbol"] for row in income if row["incomeType"] in TRADED}
             symbols = [symbol for symbol in symbols if symbol in traded]
         gate = asyncio.Semaphore(AT_ONCE)
@@ -123,9 +140,28 @@ class BinanceHistory:
 
     # funding
 
+    def doubt_income(self) -> None:
+        """Read income at the next reading in any case: the stream may have lost a funding."""
+        self._income_ms = 0
+
+    async def _income_since(self, since_ms: int, kind: str) -> list[Row]:
+        """Return the income since a time; nothing where there can hardly be any to be told."""
+        asked_ms, read_ms = self._desk.now_ms(), self._income_ms
+        is_due = not (kind and read_ms) or since_ms < self._income_from_ms
+        is_due = is_due or asked_ms - read_ms >= INCOME_EVERY_MS
+        if not is_due and asked_ms % HOUR_MS >= INCOME_EVERY_MS:
+            return []
+        if read_ms:
+            since_ms = min(since_ms, read_ms - INCOME_LATE_MS)
+        income = await self._income(since_ms, kind)
+        known = self._income_from_ms
+        self._income_from_ms = min(known, since_ms) if known else since_ms
+        self._income_ms = asked_ms
+        return income
+
     async def funding(self, since_ms: int) -> list[FundingPaid]:
         """Return the funding at or after a time, oldest first."""
-        return await self._funding_of(await self._income(since_ms, "FUNDING_FEE"))
+        return await self._funding_of(await self._income(since_ms, FUNDING_FEE))
 
     async def _income(self, since_ms: int, kind: str = "") -> list[Row]:
         found: list[Row] = []
@@ -144,7 +180,7 @@ class BinanceHistory:
         paid: dict[tuple[str, int], FundingPaid] = {}
         for row in income:
             ours = row["symbol"] in self._desk.symbols
-            if row["incomeType"] != "FUNDING_FEE" or row["asset"] != "USDT" or not ours:
+            if row["incomeType"] != FUNDING_FEE or row["asset"] != "USDT" or not ours:
                 continue
             settled = row["symbol"], int(row["time"])
             known = paid.get(settled)

@@ -91,10 +91,15 @@ class BinanceQuirks(Quirks):
         tables = exchange.exceptions["linear"]
         exchange.get_exceptions_by_url = lambda _url, kind: tables.get(kind, {})
         plain = exchange.on_connected
+        was_connected = False
 
         def connected(client: Any, message: Any = None) -> None:
+            nonlocal was_connected
             plain(client, message)
             if "listenKey=" in client.url:
+                if was_connected:
+                    self._at_work.history.doubt_income()
+                was_connected = True
                 self.desk.private_ready()
 
         exchange.on_connected = connected

@@ -37,6 +37,9 @@ LIMITED: Final = Meaning(RATE_LIMIT, "backoff")
 OPEN: Final = Meaning("outcome_unknown", "query", unknown=True)
 UNREACHED: Final = Meaning("unreachable", "backoff")
 
+POST: Final = "Post"
+"""In the name of a raw call: its HTTP method."""
+
 BAN_STATUSES: Final = (403, 418)
 LIMIT_STATUS: Final = 429
 
@@ -86,19 +89,41 @@ def judge(
     venue: VenueName | None,
     purpose: Purpose,
     status: int = 0,
+    never_sent: bool = False,
     hide: Callable[[str], str] = str,
 ) -> Verdict:
     """Return what a call's failure means.
 
     `venue` None is an exchange whose codes are not known. `status` is the HTTP status if there was
-    an answer. `hide` takes the credentials out of what people get to read.
+    an answer; `never_sent`: it is certain that nothing left. `hide` takes the credentials out of
+    what people get to read.
     """
     text = str(failure)
     code = code_in(text) if venue is not None else 0
     meaning = _meaning(failure, venue, code, status)
     where = f"{venue} {code}" if code else f"HTTP {status}" if status else type(failure).__name__
     detail = f"{where} {hide(text)[:DETAIL_CHARS_MAX]}"
+    if never_sent and meaning is UNREACHED:
+        return Verdict(VenueUnavailable(f"{meaning.reason}: {detail}"), meaning, 0)
     return Verdict(_error(meaning, purpose, detail), meaning, code or status)
+
+
+def never_left(error: BaseException | None) -> bool:
+    """Tell whether a call failed because no connection could be made."""
+    while error is not None:
+        if any(base.__name__ == "ClientConnectorError" for base in type(error).__mro__):
+            return True
+        error = error.__cause__
+    return False
+
+
+def is_sent_once(method: str) -> bool:
+    """Tell whether the HTTP client sends a raw call at most once.
+
+    Of all methods but POST it makes another try by itself where a kept connection broke: that the
+    second found no connection says nothing of the first.
+    """
+    return POST in method
 
 
 def _meaning(failure: Exception, venue: VenueName | None, code: int, status: int) -> Meaning:

@@ -1,7 +1,8 @@
 """Our own rate limiter: budgets corrected by the venue's headers, a share kept for protection.
 
 Every budget is a sliding window, so that two of the venue's windows never see more than one of
-ours allows. What the headers say is used up counts when it is more than we know of.
+ours allows. What the headers say is used up counts when it is more than we know of, until the
+venue counts anew.
 """
 
 import asyncio
@@ -27,6 +28,9 @@ RETRY_AFTER_MAX_S: Final = 3 * 24 * 3600.0
 WAKE_MARGIN_S: Final = 1e-3
 SOCKET_ANSWER_S: Final = 0.1
 """How long a frame may take to the venue's counter."""
+
+TURN_MARGIN_S: Final = 0.2
+"""How much later than by the clocks a venue's count may begin anew."""
 
 FLYING_S: Final = 0.01
 """How soon to look again when only answers under way can free a budget."""
@@ -54,12 +58,17 @@ class _Window:
         self._flying = 0
         self._answered: deque[tuple[float, int]] = deque()
         self._sum = 0
+        self._told = 0
+        """What the venue has counted beyond what is known here, until `_told_until_s`."""
+        self._told_until_s = 0.0
 
     def used(self, now_s: float) -> int:
         """Return what the venue may count in the period that ends now."""
         while self._answered and self._answered[0][0] + self.period_s <= now_s:
             self._sum -= self._answered.popleft()[1]
-        return self._flying + self._sum
+        if self._told and self._told_until_s <= now_s:
+            self._told = 0
+        return self._flying + self._sum + self._told
 
     def send(self, weight: int) -> None:
         """Use some of it."""
@@ -80,12 +89,12 @@ class _Window:
         self._answered.append((until_s, weight))
         self._sum += weight
 
-    def at_least(self, now_s: float, used: int) -> None:
-        """Believe the venue when it has counted more."""
+    def at_least(self, now_s: float, used: int, until_s: float) -> None:
+        """Believe the venue when it has counted more, until its count begins anew."""
         missing = used - self.used(now_s)
         if missing > 0:
-            self._answered.append((now_s, missing))
-            self._sum += missing
+            self._told += missing
+            self._told_until_s = max(self._told_until_s, until_s)
 
     def wait_s(self, now_s: float, weight: int, share: float) -> float:
         """Return how long until `weight` more may fit into a share of the budget, 0: at once."""
@@ -94,10 +103,14 @@ class _Window:
         excess = self.used(now_s) + weight - max(int(usable), weight)
         if excess <= 0:
             return 0.0
-        for at_s, spent in self._answered:
+        ends = [(at_s + self.period_s, spent) for at_s, spent in self._answered]
+        if self._told:
+            ends.append((self._told_until_s, self._told))
+            ends.sort()
+        for end_s, spent in ends:
             excess -= spent
             if excess <= 0:
-                return at_s + self.period_s - now_s
+                return end_s - now_s
         # only answers can free it
         return FLYING_S
 
@@ -129,6 +142,8 @@ class RateLimiter:
         self._urgent_waiting: Counter[str] = Counter()
         self.waits = 0
         """How many calls had to wait."""
+        self.clock_offset_ms = 0
+        """The venue's time minus ours."""
 
     async def take(
         self, group: str, weight: int = 1, *, urgent: bool = False, patience_s: float
@@ -250,7 +265,7 @@ class RateLimiter:
             return
         for window in windows:
             window.limit = limit
-            window.at_least(now_s, limit - left)
+            window.at_least(now_s, limit - left, now_s + window.period_s)
         if left == 0:
             reset_ms = _whole(told.get("x-bapi-limit-reset-timestamp")) or 0
             now_ms = self._clock.now_ns() // 1_000_000
@@ -266,7 +281,16 @@ class RateLimiter:
                 period_s = _period_s(name.removeprefix(prefix))
                 for window in self._windows.get(group, ()):
                     if window.period_s == period_s:
-                        window.at_least(now_s, used)
+                        window.at_least(now_s, used, self._turn_s(now_s, period_s))
+
+    def _turn_s(self, now_s: float, period_s: float) -> float:
+        """Return when the venue's count begins anew: at every full period of its clock.
+
+        What others used, an earlier run too, is forgotten then; the next answer says it again if
+        that was wrong.
+        """
+        venue_s = self._clock.now_ns() / 1e9 + self.clock_offset_ms / 1e3
+        return now_s + period_s - venue_s % period_s + TURN_MARGIN_S
 
     def report(self) -> dict[str, Any]:
         """Return each budget's use, by group and period."""

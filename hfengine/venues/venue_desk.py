@@ -30,7 +30,9 @@ from hfengine.venues.call_errors import (
     OK,
     RATE_LIMIT,
     Verdict,
+    is_sent_once,
     judge,
+    never_left,
 )
 from hfengine.venues.ccxt_client import (
     PACED,
@@ -183,7 +185,8 @@ class VenueDesk:
             settle = self.limiter.done
             try:
                 answer, verdict = await self._try(method, params, group, purpose)
-                if verdict is not None and _never_left(verdict.error):
+                if verdict is not None and never_left(verdict.error):
+                    # an outage costs no budget
                     settle = self.limiter.never_sent
             finally:
                 settle(group, weight)
@@ -243,6 +246,7 @@ class VenueDesk:
             venue=self.venue,
             purpose=purpose,
             status=reply.status,
+            never_sent=never_left(failure) and is_sent_once(method),
             hide=self._keys.hide_in,
         )
         if verdict.error is not None:
@@ -307,6 +311,7 @@ class VenueDesk:
 
     def _clock_set(self, offset_ms: int) -> None:
         self.exchange.clock_offset_ms = offset_ms
+        self.limiter.clock_offset_ms = offset_ms
         self.on_offset(offset_ms)
 
     # events
@@ -442,15 +447,6 @@ class VenueDesk:
 
 def _is_ccxt(error: Exception) -> bool:
     return any(base.__module__ == "ccxt.base.errors" for base in type(error).__mro__)
-
-
-def _never_left(error: BaseException | None) -> bool:
-    """Tell whether a call failed because no connection could be made: an outage costs no budget."""
-    while error is not None:
-        if any(base.__name__ == "ClientConnectorError" for base in type(error).__mro__):
-            return True
-        error = error.__cause__
-    return False
 
 
 def _nothing(*_: str) -> None:

@@ -16,9 +16,14 @@ from tests.redis_server import RedisServer, executable
 EARLY_SHARE: Final = 0.2
 AT_ORDER_SHARE: Final = 0.4
 ORDER_MAX_S: Final = 8.0
-LIFE_MIN_S: Final = {"binance": 12.0}
-"""A start and the readings after it cost some 300 of the 2400 that Binance gives an address a
-minute: a seventh start within it has to wait, however good it is."""
+START_WEIGHT: Final = 230
+"""What a start on Binance and the readings after it cost of the address's minute."""
+
+USED_MAX: Final = 1680 - 2 * START_WEIGHT
+"""A kill needs room for two starts below what an engine uses of the 2400 a minute (rate_reserve):
+without it the next start has to wait for the next minute, however good it is."""
+
+ROOM_LOOK_S: Final = 1.0
 
 SETTLE_S: Final = 20.0
 WRITTEN_AGAIN_S: Final = 4.0
@@ -50,11 +55,8 @@ def engine_kills(
     for _ in range(kills):
         if not comes_up:
             break
-        if is_spaced:
-            lived_s = time.monotonic() - story.engine.began_s
-            story.watch(max(LIFE_MIN_S.get(story.dialect, 0.0) - lived_s, 0.0))
         # the last restart before the end is always judged
-        wait_and_kill(story, wait_max_s)
+        wait_and_kill(story, wait_max_s, is_spaced=is_spaced)
         story.engine.start()
         if story.random.random() < EARLY_SHARE:
             time.sleep(story.random.uniform(0.05, 2.0))
@@ -67,17 +69,20 @@ def engine_kills(
     story.check_books()
 
 
-def wait_and_kill(story: Story, wait_max_s: float) -> None:
+def wait_and_kill(story: Story, wait_max_s: float, *, is_spaced: bool = True) -> None:
     """Kill at a random instant, or in the moment after an order has reached the venue."""
-    if story.random.random() < AT_ORDER_SHARE:
+    is_at_order = story.random.random() < AT_ORDER_SHARE
+    if not is_at_order:
+        story.watch(story.random.uniform(0.2, wait_max_s))
+    while is_spaced and story.venue.used_weight() > USED_MAX and story.watch(ROOM_LOOK_S):
+        pass
+    if is_at_order:
         known = len(story.venue.orders())
         deadline_s = time.monotonic() + min(ORDER_MAX_S, 2 * wait_max_s)
         while len(story.venue.orders()) == known and time.monotonic() < deadline_s:
             time.sleep(0.005)
         time.sleep(story.random.uniform(0.0, 0.05))
         story.tally.counts["killed at an order"] += 1
-    else:
-        story.watch(story.random.uniform(0.2, wait_max_s))
     story.engine.kill()
     story.tally.counts["kills"] += 1
 

@@ -154,6 +154,21 @@ class Venue(Child):
         except OSError as error:
             raise Broken(f"the venue does not answer: {error}") from None
 
+    def used_weight(self) -> int:
+        """Return the request weight this address has used in the minute; asking costs 1 more.
+
+        0 where the dialect counts none. Raises Broken.
+        """
+        if self.dialect != "binance":
+            return 0
+        try:
+            with urllib.request.urlopen(
+                f"{self.http}/fapi/v1/time", timeout=ANSWER_MAX_S
+            ) as answer:
+                return int(answer.headers["X-MBX-USED-WEIGHT-1M"])
+        except OSError as error:
+            raise Broken(f"the venue does not answer: {error}") from None
+
     def held(self) -> list[dict[str, Any]]:
         """Return the positions that are not flat."""
         listed = self.get("positions")["main"]

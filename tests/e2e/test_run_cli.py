@@ -150,11 +150,9 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(
 def test_a_second_interrupt_gives_up_and_says_so(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
-        "from hfengine.actors import execution\n"
         "async def never(*_):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    await __import__('asyncio').get_running_loop().create_future()\n"
-        "execution.flatten = never\n"
         "sys.argv = ['hfengine', 'run', '--speed', 'max', '--duration', '5s', '--json']\n"
         "from hfengine import engine\n"
         "old = engine.Engine._drain\n"
@@ -162,6 +160,7 @@ def test_a_second_interrupt_gives_up_and_says_so(tmp_path: Path) -> None:
         "    self._interrupt(signal.SIGINT)\n"
         "    return await old(self, reason)\n"
         "engine.Engine._drain = drain\n"
+        "engine.Engine._flat = never\n"
         "from hfengine.cli.main import main\n"
         "main()\n"
     )

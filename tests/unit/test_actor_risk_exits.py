@@ -1,6 +1,5 @@
-"""Exits whose answer is late or lost: another close follows soon; no entry before all have ended."""
+"""Exits whose answer is late or lost: a close follows soon; no entry before all have ended."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -23,10 +22,10 @@ from tests.unit.test_actor_risk import entry, ready
 
 
 @pytest.fixture
-def ref(rig: Rig) -> Iterator[Any]:
+def ref(rig: Rig) -> Any:
     ref = ready(rig)
     rig.tell(ref, position())
-    yield ref
+    return ref
 
 
 def close(reason: ExitReason = "drift_flip", quantity: str = "0.010") -> Close:

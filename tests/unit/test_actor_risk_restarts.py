@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hfengine.actors.fill_memory import CURSOR_KEY, Cursor
 from hfengine.actors.risk import Risk
 from hfengine.actors.risk_memory import KEY, Memory, decoded, encoded
 from hfengine.actors.tally import DayResult
@@ -14,7 +15,9 @@ from hfengine.messages import (
     BookSync,
     Close,
     EngineState,
+    Fill,
     Flatten,
+    FundingPaid,
     Halt,
     LeverageProof,
     OrderEnded,
@@ -277,4 +280,53 @@ def test_nothing_remembered_is_a_plain_start() -> None:
     rig.start(Risk)
     assert not rig.all(Halt)
     assert rig.one(RiskState).state == "not_in_sync"
+    rig.close()
+
+
+def told_by_execution(rig: Rig, *fills: Fill) -> None:
+    """Put what execution kept before a crash where a new risk actor finds it."""
+    cursor = Cursor("s", T0_NS, 0, 0, {one.fill_id: one.at_ns for one in fills}, fills)
+    rig.wiring.recalled[CURSOR_KEY] = msgspec.json.encode(cursor)
+
+
+def test_a_loss_told_but_not_kept_before_a_crash_counts_and_trips() -> None:
+    rig, ref = ready(limits(daily_loss_max_usdt=100.0))
+    rig.tell(ref, lost(1, "-60"))
+    told_by_execution(rig, lost(1, "-60"), lost(2, "-40"))
+    ref = again(rig, ref, process=True)
+    assert states(rig, "daily_loss") == ["tripped"]
+    assert rig.report(ref)["day_loss_usdt"] == pytest.approx(100.0)
+    rig.tell(ref, lost(2, "-40"))
+    assert rig.report(ref)["day_loss_usdt"] == pytest.approx(100.0), "told again it is known"
+    rig.close()
+
+
+def test_without_any_memory_of_its_own_it_counts_what_was_told_of_late() -> None:
+    rig, ref = ready(limits())
+    ref.stop(block=False)
+    rig.run(0.0)
+    rig.wiring = with_changes(rig.wiring, day=DayResult())
+    rig.wiring.recalled.pop(KEY, None)
+    told_by_execution(rig, lost(1, "-60"))
+    ref = rig.start(Risk)
+    assert rig.report(ref)["day_loss_usdt"] == pytest.approx(60.0)
+    rig.close()
+
+
+def test_over_the_death_of_the_actor_alone_nothing_is_counted_from_the_cursor() -> None:
+    rig, ref = ready(limits())
+    rig.tell(ref, lost(1, "-60"))
+    told_by_execution(rig, lost(1, "-60"), lost(2, "-40"))
+    ref = again(rig, ref, process=False)
+    assert rig.report(ref)["day_loss_usdt"] == pytest.approx(60.0)
+    rig.close()
+
+
+def test_funding_is_kept_at_once_for_nobody_tells_it_again() -> None:
+    rig, ref = ready(limits())
+    rig.tell(ref, lost(1, "-60"))
+    rig.tell(ref, FundingPaid("BTCUSDT", T0_NS, Decimal(0), Decimal("7")))
+    memory, _ = decoded(rig.wiring.recalled[KEY])
+    assert memory is not None
+    assert memory.day_usdt["BTCUSDT"] == pytest.approx(-67.0)
     rig.close()

@@ -12,7 +12,7 @@ from hfengine.instruments import load_catalogue
 from hfengine.kernels import liquidation as liq
 from hfengine.messages import Entry, LeverageProof, MarkTick, OpenBracket
 from hfengine.seeds import Numbers
-from hfengine.settings import Fees, Leverage, Protection, Settings, Sizing
+from hfengine.settings import Entries, Fees, Leverage, Protection, Settings, Sizing
 from hfengine.settings import Venue as VenueSettings
 from tests.rig import T0_NS
 
@@ -211,3 +211,55 @@ def test_a_rehearsal_draws_no_number_and_raises_nothing() -> None:
     made.rehearse(PROOF, ACCOUNT)
     made.rehearse(PROOF, ACCOUNT._replace(free_margin_usdt=0.0))
     assert plan(made).intent == 1
+
+
+def chasing(bps: float, **more: Any) -> Entries:
+    return Entries(kind="gtc", chase_max=3, chase_max_bps=bps, **more)
+
+
+@pytest.mark.parametrize(("entry", "sign"), [(LONG, 1), (SHORT, -1)])
+def test_an_entry_that_follows_the_quote_is_priced_at_the_worst_it_may_reach(
+    entry: Entry, sign: int
+) -> None:
+    fees = Fees(slippage_bps=1.0)
+    near = plan(planner(fees=fees), entry)
+    far = plan(planner(fees=fees, entries=chasing(5.0)), entry)
+    touch = Decimal(str(entry.ask if sign > 0 else entry.bid))
+    apart = sign * (far.price - near.price)
+    assert abs(apart - touch * Decimal("0.0005")) <= Decimal("0.2"), "five basis points"
+    assert (far.stop, far.target) == (near.stop, near.target)
+
+
+@pytest.mark.parametrize(
+    "entries", [chasing(5.0), Entries(kind="ioc", chase_max=3), Entries(kind="gtc", chase_max=0)]
+)
+def test_only_a_chase_is_planned_for(entries: Entries) -> None:
+    chased = entries.kind == "gtc" and entries.chase_max
+    plain, planned = plan(planner()), plan(planner(entries=entries))
+    assert (planned.price != plain.price) == bool(chased)
+
+
+def test_a_chase_that_brings_liquidation_into_the_buffer_is_refused_by_name() -> None:
+    rooms = {
+        "protection": Protection(stop_percent=1.2, target_percent=2.4),
+        "fees": Fees(gate="report"),
+    }
+    bracket = plan(planner(entries=chasing(2.0), **rooms))
+    ask, stop = 60000.1, float(bracket.stop)
+    way, left = ask - bracket.liquidation, stop - bracket.liquidation
+    # what the chase may take off what is left above a tenth of the way
+    spare_bps = (left - 0.1 * way) / ask * 1e4
+    assert spare_bps > 2.0
+    plan(planner(entries=chasing(spare_bps - 0.1), **rooms))
+    refused = refusal(planner(entries=chasing(spare_bps + 0.1), **rooms))
+    assert refused.gate == "liquidation_buffer"
+    assert refused.measured < refused.threshold
+    assert "chase" in refused.detail
+
+
+def test_a_chase_is_paid_once_in_the_expected_edge() -> None:
+    def edge(entries: Entries) -> float:
+        made = planner(entries=entries, fees=Fees(gate="strict"))
+        return refusal(made, replace(LONG, drift=1e-9)).measured
+
+    assert edge(Entries()) - edge(chasing(5.0)) == pytest.approx(5e-4)

@@ -1,10 +1,12 @@
 """What failed REST calls mean: codes before statuses before ccxt's classes."""
 
+import aiohttp
 import ccxt
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
-from hfengine.venues.call_errors import code_in, judge
+from hfengine.venues.call_errors import code_in, is_sent_once, judge, never_left
 
 
 def bybit(code: int, message: str = "x") -> str:
@@ -96,6 +98,45 @@ def test_what_leaves_it_open_is_unknown_where_a_call_acts(venue, failure, status
 def test_a_reading_that_was_lost_is_only_unavailable(venue, failure, status) -> None:
     verdict = judge(failure, venue=venue, purpose="read", status=status)
     assert isinstance(verdict.error, VenueUnavailable)
+
+
+@pytest.mark.parametrize("purpose", ["order", "protect", "setting", "read"])
+def test_what_certainly_never_left_is_unavailable_and_nothing_else_of_it_matters(purpose) -> None:
+    refused = ccxt.ExchangeNotAvailable("binanceusdm POST http://x/fapi/v1/order")
+    verdict = judge(refused, venue="binance", purpose=purpose, never_sent=True)
+    assert isinstance(verdict.error, VenueUnavailable)
+    assert verdict.meaning.reason == "unreachable"
+
+
+def test_an_answer_beats_the_belief_that_nothing_was_sent() -> None:
+    failure = ccxt.ExchangeNotAvailable("bybit POST http://x 502 Bad Gateway")
+    verdict = judge(failure, venue="bybit", purpose="order", status=502, never_sent=True)
+    assert isinstance(verdict.error, VenueUnknown)
+
+
+def test_only_a_connection_that_could_not_be_made_never_left() -> None:
+    key = ConnectionKey("x", 443, True, True, None, None, None)
+    refused = ccxt.ExchangeNotAvailable("x")
+    refused.__cause__ = aiohttp.ClientConnectorError(key, ConnectionRefusedError(111, "refused"))
+    assert never_left(refused)
+    for broken in (aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError(104, "reset")):
+        cut = ccxt.ExchangeNotAvailable("x")
+        cut.__cause__ = broken
+        assert not never_left(cut)
+
+
+@pytest.mark.parametrize(
+    ("method", "once"),
+    [
+        ("fapiPrivatePostOrder", True),
+        ("privatePostV5OrderCreate", True),
+        ("fapiPrivateDeleteOrder", False),
+        ("fapiPrivatePutOrder", False),
+        ("create_order", False),
+    ],
+)
+def test_only_a_post_is_never_repeated_by_the_http_client(method: str, once: bool) -> None:
+    assert is_sent_once(method) is once
 
 
 def test_no_answer_and_an_answer_that_leaves_it_open_have_different_names() -> None:

@@ -57,6 +57,14 @@ def test_the_profile_and_the_session_stand_from_the_start(rig: Rig, shelf: Shelf
     assert shelf.json("bot:session") == {"session": "test", "at_ns": T0_NS}
 
 
+def test_the_password_of_a_store_is_not_kept_in_it(rig: Rig, shelf: Shelf) -> None:
+    url = "redis://me:hunter2@host:6379/1"
+    settings = replace(rig.wiring.settings, state=State(url=url))
+    rig.wiring = dataclasses.replace(rig.wiring, settings=settings)
+    rig.start(Keeper)
+    assert shelf.json("bot:config:profile")["state"]["url"] == "redis://host:6379/1"
+
+
 def test_a_keep_goes_under_its_key_and_moves_the_mark(rig: Rig, shelf: Shelf) -> None:
     ref = rig.start(Keeper)
     rig.tell(ref, Keep("bot:risk:memory", T0_NS + 5, b"m"))

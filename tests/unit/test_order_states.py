@@ -78,7 +78,8 @@ ODD = [(s, e) for s in get_args(State) for e in get_args(Event) if (s, e) not in
 def desk() -> tuple[OrderDesk, list[Message], list[str]]:
     told: list[Message] = []
     readings: list[str] = []
-    wiring = SimpleNamespace(venue=None, order_ids=None)
+    ids = SimpleNamespace(session="test")
+    wiring = SimpleNamespace(venue=None, order_ids=ids, recalled={})
     actor: Any = SimpleNamespace(wiring=wiring, publish=told.append, clock=VirtualClock(T0_NS))
     return (
         OrderDesk(actor, SendingGates(), lambda: readings.append("read"), lambda *_: None),

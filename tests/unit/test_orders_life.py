@@ -59,7 +59,7 @@ def test_an_entry_that_fills_goes_through_every_state_by_name(rig: Rig, ref: Any
 def test_the_move_is_told_before_the_end(rig: Rig, ref: Any) -> None:
     entered(rig, ref, VenueRejected("insufficient_margin"))
     kinds = [type(one).__name__ for one in rig.heard]
-    assert kinds == ["OrderSent", "OrderMoved", "Keep", "OrderMoved", "OrderEnded"]
+    assert kinds == ["Keep", "OrderSent", "OrderMoved", "OrderMoved", "OrderEnded"]
     assert path(rig) == ["created", "sent", "rejected"]
 
 
@@ -298,3 +298,17 @@ def test_what_ended_is_remembered_within_bounds(rig: Rig, ref: Any) -> None:
     assert [one.ours.split()[0] for one in rig.all(Difference)] == [
         f"hf-test-{ORDERS_REMEMBERED:06d}e0"
     ]
+
+
+def test_a_lost_exit_is_asked_for_more_often_than_a_lost_entry(rig: Rig, ref: Any) -> None:
+    rig.venue.answers += [VenueUnknown("timeout"), VenueUnknown("timeout")]
+    rig.tell(ref, bracket(), ReducePosition(9, "ETHUSDT", T0_NS, 1, Decimal("0.01"), "uncovered"))
+    rig.run(10.0)
+    asked = rig.venue.queries
+    assert asked.count("hf-test-000009x0") == 14, "0.1, 0.3, 0.7 and 1.5 s, then each 0.8 s"
+    assert asked.count(ENTRY_ID) == 6, "0.1, 0.3, 0.7, 1.5, 3.1, 6.3 s"
+    assert not rig.all(OrderEnded)
+    rig.run(9.0)
+    assert rig.one(OrderEnded).client_id == "hf-test-000009x0"
+    rig.run(10.0)
+    assert [one.outcome for one in rig.all(OrderEnded)] == ["not_placed", "not_placed"]

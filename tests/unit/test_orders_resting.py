@@ -98,9 +98,10 @@ def test_a_chase_never_leaves_what_stop_and_size_were_computed_for() -> None:
     rig.venue.answers.append(new())
     rig.tell(ref, bracket())
     rig.run(0.6)
-    rig.venue.answers.append(amended_to("60010"))
+    rig.venue.answers.append(amended_to("60009.9"))
     rig.tell(ref, quote(60500.0))
-    assert [price for _, _, price in rig.venue.amended] == [Decimal(60010)]
+    moved = [price for _, _, price in rig.venue.amended]
+    assert moved == [Decimal("60009.9")], "from 59711.4 by half a percent, 60010 at most"
     rig.close()
 
 

@@ -10,7 +10,7 @@ from hfengine.clock import VirtualClock
 from hfengine.errors import VenueUnavailable
 from hfengine.runtime.virtual_loop import VirtualLoop
 from hfengine.venues.quirks import Budget
-from hfengine.venues.rate_limiter import RateLimiter
+from hfengine.venues.rate_limiter import TURN_MARGIN_S, RateLimiter
 
 START_NS = 1_700_000_000_000_000_000
 LOOPS: list[VirtualLoop] = []
@@ -189,7 +189,37 @@ def test_binances_headers_belong_to_their_window() -> None:
     report = bench.limiter.report()
     assert (report["order/10s"], report["order/60s"]) == ("300/300", "0/1200")
     bench.run(bench.call())
-    assert bench.at() == [10.0]
+    assert bench.at() == [10.0 + TURN_MARGIN_S]
+
+
+@pytest.mark.parametrize("ahead_s", [0, 5])
+def test_what_others_used_is_forgotten_when_the_venue_counts_anew(ahead_s: int) -> None:
+    bench = Bench(Budget("weight", 2400, 60.0), reserve=0.0)
+    bench.limiter.clock_offset_ms = ahead_s * 1000
+    told = {"X-MBX-USED-WEIGHT-1M": "2399"}
+
+    async def scenario() -> None:
+        bench.limiter.heard("weight", 200, told)
+        await bench.call(group="weight")
+        # one of those is ours: it counts for a whole minute more, what others used does not
+        await bench.many(3, group="weight")
+
+    bench.run(scenario())
+    turn_s = 60 - START_NS // 10**9 % 60 - ahead_s + TURN_MARGIN_S
+    assert bench.at() == [0.0, *[turn_s] * 3]
+    assert bench.limiter.report()["weight/60s"] == "4/2400"
+
+
+def test_what_others_used_counts_again_when_the_venue_says_so_again() -> None:
+    bench = Bench(Budget("weight", 2400, 60.0), reserve=0.0)
+
+    async def scenario() -> None:
+        for used in ("2400", "2300"):
+            bench.limiter.heard("weight", 200, {"X-MBX-USED-WEIGHT-1M": used})
+            await bench.call(group="weight")
+        assert bench.limiter.report()["weight/60s"] == "2301/2400"
+
+    bench.run(scenario())
 
 
 def test_retry_after_is_honoured_by_everybody() -> None:

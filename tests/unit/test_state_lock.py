@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hfengine.errors import ExitCode
@@ -91,3 +92,13 @@ def test_a_lock_that_cannot_be_made_is_refused_with_what_to_do(tmp_path: Path) -
     (tmp_path / "state").write_text("a file")
     with pytest.raises(LockUnavailable, match=r"state\.directory"):
         InstanceLock.take(tmp_path / "state", "bybit-1", FACTS)
+
+
+def test_of_the_dead_only_those_that_may_have_left_something_are_told(tmp_path: Path) -> None:
+    for account, leaves in (("real", True), ("own", False)):
+        facts = Facts(pid=1, profile=account, leaves=leaves)
+        lock = InstanceLock.take(tmp_path, account, facts)
+        assert account in [one.account for one in running(tmp_path) if one.alive]
+        lock.release()
+        (tmp_path / f"{account}.lock").write_bytes(msgspec.json.encode(facts))
+    assert [(one.account, one.alive) for one in running(tmp_path)] == [("real", False)]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from hfengine.settings import JournalSettings, Settings, State
 from hfengine.state import redis_store
+from hfengine.state.keys import shown
 from hfengine.state.lock import AccountBusy
 from hfengine.state.opening import open_state
 from hfengine.state.redis_lock import RedisLock
@@ -146,8 +147,8 @@ def test_news_is_written_at_once_not_at_the_next_look(
 
 
 def test_a_password_is_not_shown() -> None:
-    assert redis_store.shown("redis://me:secret@host:6379/1") == "redis://host:6379/1"
-    assert redis_store.shown("redis://host:6379/1") == "redis://host:6379/1"
+    assert shown("redis://me:secret@host:6379/1") == "redis://host:6379/1"
+    assert shown("redis://host:6379/1") == "redis://host:6379/1"
 
 
 # the lock over several machines

@@ -207,6 +207,52 @@ def test_income_is_read_page_by_page() -> None:
     run(scenario)
 
 
+HOUR_MS = 3_600_000
+QUIET_MS = BEGAN_MS - BEGAN_MS % HOUR_MS + HOUR_MS // 2
+
+
+def test_income_is_read_once_a_minute_at_full_hours_and_when_in_doubt() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.desk.answer(INCOME, [])
+        bench.desk.answer(TRADES, [])
+
+        async def read_at(at_ms: int, since_ms: int = QUIET_MS) -> int:
+            bench.desk.clock.advance_to(at_ms * 10**6)
+            known = len(bench.desk.called(INCOME))
+            await bench.quirks.fills_since(since_ms)
+            return len(bench.desk.called(INCOME)) - known
+
+        assert await read_at(QUIET_MS) == 1
+        assert await read_at(QUIET_MS + 59_999) == 0
+        assert await read_at(QUIET_MS + 60_000) == 1
+        assert await read_at(QUIET_MS + 70_000) == 0
+        assert await read_at(QUIET_MS + 70_000, QUIET_MS - 1_000_000) == 1
+        assert await read_at(QUIET_MS + 71_000, QUIET_MS - 1_000_000) == 0
+        bench.quirks._at_work.history.doubt_income()
+        assert await read_at(QUIET_MS + 72_000) == 1
+        at_the_hour = [await read_at(QUIET_MS + HOUR_MS // 2 + ms) for ms in (-1, 0, 1, 59_999)]
+        assert at_the_hour == [1, 1, 1, 1]
+        assert await read_at(QUIET_MS + HOUR_MS // 2 + 60_000) == 0
+
+    run(scenario)
+
+
+def test_each_reading_of_income_begins_long_before_the_last_one() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.desk.answer(INCOME, [])
+        bench.desk.answer(TRADES, [])
+        for at_ms in (QUIET_MS, QUIET_MS + 60_000):
+            bench.desk.clock.advance_to(at_ms * 10**6)
+            await bench.quirks.fills_since(at_ms)
+        first, second = bench.desk.called(INCOME)
+        assert (first["startTime"], first["incomeType"]) == (QUIET_MS, "FUNDING_FEE")
+        assert second["startTime"] == QUIET_MS - 600_000
+
+    run(scenario)
+
+
 def test_of_many_symbols_only_those_that_traded_are_read() -> None:
     async def scenario() -> None:
         bench = Bench()
