@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from hfengine import messages, oversight, requests
 from hfengine.instruments import Instrument
 from hfengine.messages import (
     BookSync,
@@ -147,7 +148,8 @@ def plain(thing: Any) -> Any:
 
     Mappings stand for whatever those cannot say, their one or two keys begin with "%".
     """
-    if thing is None or isinstance(thing, (bool, int, float, str)):
+    if type(thing) in _NATIVE or thing is None or isinstance(thing, (bool, int, float, str)):
+        # a message of the vocabulary is encoded as it stands, and known by its tag
         return thing
     if isinstance(thing, Struct):
         return {"%class": _path(type(thing)), "%fields": msgspec.to_builtins(thing, **_AS_IS)}
@@ -177,11 +179,10 @@ def thing_of(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
     match tree:
+        case {"type": str(tag)} if tag in _BY_TAG:
+            return _converted(tree, _BY_TAG[tag])
         case {"%class": str(path), "%fields": fields}:
-            try:
-                return msgspec.convert(fields, _class_of(path), **_AS_IS)
-            except msgspec.ValidationError as error:
-                raise Unreadable(f"{path}: {error}") from error
+            return _converted(fields, _class_of(path))
         case {"%class": str(path), "%items": list(items)}:
             return _class_of(path)(*map(thing_of, items))
         case {"%decimal": str(digits)}:
@@ -270,6 +271,24 @@ def join_rows(ahead: list[More], tree: Any) -> Any:
 
 
 _AS_IS: Final[dict[str, Any]] = {"builtin_types": (bytes,)}
+
+
+_BY_TAG: Final[dict[str, type[Message]]] = {
+    thing.__name__: thing
+    for page in (messages, oversight, requests)
+    for thing in vars(page).values()
+    if isinstance(thing, type) and issubclass(thing, Message) and thing is not Message
+}
+"""The vocabulary, by the tag its messages have on the wire."""
+
+_NATIVE: Final = frozenset(_BY_TAG.values())
+
+
+def _converted(fields: Any, cls: type[Any]) -> Any:
+    try:
+        return msgspec.convert(fields, cls, **_AS_IS)
+    except msgspec.ValidationError as error:
+        raise Unreadable(f"{cls.__name__}: {error}") from error
 
 
 def _path(cls: type[Any]) -> str:

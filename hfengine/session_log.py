@@ -27,7 +27,10 @@ from hfengine.runtime.recording import Recorder
 from hfengine.summary import JournalSummary
 
 EVIDENCE: Final = (OrderSent, Fill, PositionOpened, Keep, Halt, Resume)
-"""What is written at once: the store must never know what the journal does not."""
+"""What is written soon: after a kill the journal is asked what was sent and heard."""
+
+WRITE_AFTER_S: Final = 0.002
+"""What comes in one burst is handed over at once; waking the writer each time costs more."""
 
 TICKS: Final = (BookTick, TradeTick, MarkTick)
 REPLAY_WAIT_S: Final = 10.0
@@ -102,10 +105,10 @@ class SessionLog:
             self._journal.note(message)
 
     def _write_soon(self, _message: Message) -> None:
-        """Hand over what is buffered after this turn: a kill must not take evidence with it."""
+        """Hand over what is buffered in a moment: a kill must not take evidence with it."""
         if not self._due:
             self._due = True
-            self._host.loop.call_soon(self._write)
+            self._host.loop.call_later(WRITE_AFTER_S, self._write)
 
     def _write(self) -> None:
         self._due = False

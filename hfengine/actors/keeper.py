@@ -3,6 +3,8 @@
 It decides nothing and nobody waits for it: a store that is away costs history, never protection.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +28,8 @@ from hfengine.settings import Settings
 from hfengine.state import keys
 
 EQUITY: Final = "equity"
+WRITE: Final = "write"
+WRITE_AFTER_NS: Final = 1_000_000
 STORE: Final = "store"
 LOOK_NS: Final = 1_000_000_000
 """How often the store is asked whether it keeps up."""
@@ -44,6 +48,8 @@ class Keeper(WiredActor):
         self._breakers: dict[str, BreakerChanged] = {}
         self._fault = ""
         self._lost = 0
+        self._waiting: list[Callable[[], None]] = []
+        """What is to be written down once the burst that brought it is over."""
 
     def on_start(self) -> None:
         """Say whose state it is; start the clocks of the equity curve and of the look."""
@@ -65,11 +71,28 @@ class Keeper(WiredActor):
 
     @handles(Timer)
     def on_timer(self, timer: Timer) -> None:
-        """Add a point to the equity curve, or see how the store does."""
-        if timer.name == EQUITY:
+        """Write down what waits, add a point to the equity curve, or see how the store does."""
+        if timer.name == WRITE:
+            self._write()
+        elif timer.name == EQUITY:
             self._add_equity()
         else:
             self._look()
+
+    def on_stop(self) -> None:
+        """Write down what still waits."""
+        self._write()
+
+    def _soon(self, write: Callable[[], None]) -> None:
+        """Write something down soon: an order on its way must not wait for the keeping of it."""
+        if not self._waiting:
+            self.tell_after_ns(WRITE_AFTER_NS, Timer(WRITE))
+        self._waiting.append(write)
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for write in waiting:
+            write()
 
     def _look(self) -> None:
         # asked as I/O: what a store says comes from outside, and a replay hears it again
@@ -120,12 +143,18 @@ class Keeper(WiredActor):
     @handles(PositionChanged)
     def on_position(self, position: PositionChanged) -> None:
         """Keep a position; a flat one is forgotten."""
+        self._soon(partial(self._keep_position, position))
+
+    def _keep_position(self, position: PositionChanged) -> None:
         body = encode(position) if position.quantity else b""
         self._store.put(f"{keys.POSITIONS}{position.symbol}", body)
 
     @handles(OrderUpdate)
     def on_order(self, order: OrderUpdate) -> None:
         """Keep an open order; one that has ended is forgotten, and a row of history."""
+        self._soon(partial(self._keep_order, order))
+
+    def _keep_order(self, order: OrderUpdate) -> None:
         key = f"{keys.ORDERS}{order.client_id or order.venue_id}"
         if order.state in ENDED:
             self._store.put(key, b"")
@@ -136,12 +165,18 @@ class Keeper(WiredActor):
     @handles(OrderEnded)
     def on_order_ended(self, ended: OrderEnded) -> None:
         """Forget an order whose intent is over; keep how it ended as history."""
+        self._soon(partial(self._keep_end, ended))
+
+    def _keep_end(self, ended: OrderEnded) -> None:
         self._store.put(f"{keys.ORDERS}{ended.client_id}", b"")
         self._store.add("orders", ended.at_ns, encode(ended))
 
     @handles(Fill, FundingPaid)
     def on_trade(self, trade: Fill | FundingPaid) -> None:
         """Add what moved money to the trades."""
+        self._soon(partial(self._keep_trade, trade))
+
+    def _keep_trade(self, trade: Fill | FundingPaid) -> None:
         self._store.add("trades", trade.at_ns, encode(trade))
 
     @handles(BalanceChanged)

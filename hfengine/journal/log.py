@@ -172,9 +172,10 @@ class Journal:
         """
         noted = self._noted
         if noted:
+            append = self.append
             for message in noted:
                 try:
-                    self.append(message)
+                    append(message)
                 except (TypeError, ValueError, OverflowError) as error:
                     # a journal with a hole is no evidence: entries end here, the run goes on
                     self.dropped += 1

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,6 +19,10 @@ _NAMES: Final = re.compile(
     r"|credential|authorization|cookie|mnemonic|(token|bapisign|accesssign)$"
 )
 _NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
+
+_NONE: Final[tuple[str, ...]] = ()
+_UNSEEN: Final = ("",)
+_SCALARS: Final = frozenset({type(None), bool, int, float, str, Decimal})
 
 _secrets: list[bytes] = []
 
@@ -58,25 +63,47 @@ class RedactingEncoder:
     """Encode any Struct as MessagePack without its secrets; same message, same bytes.
 
     A class whose declared fields need no care is encoded directly; that is decided once for each.
+    One whose only fields of free form hold such messages, or plain text and numbers, is too.
     """
 
-    __slots__ = ("_careful", "_pack")
+    __slots__ = ("_free", "_pack")
 
     def __init__(self) -> None:
         self._pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
-        self._careful: dict[type, bool] = {}
+        self._free: dict[type, tuple[str, ...] | None] = {}
+        """Class -> its fields to be looked at in each message; None: the whole of it."""
 
     def encode(self, message: Struct) -> bytes:
         """Return the message as MessagePack with every secret replaced by "[redacted]"."""
-        careful = self._careful.get(message.__class__)
-        if careful is None:
-            careful = self._careful[message.__class__] = needs_care(message.__class__)
-        payload = self._pack(without_secret_names(message) if careful else message)
+        free = self._free.get(message.__class__, _UNSEEN)
+        if free is _UNSEEN:
+            free = self._free_of(message.__class__)
+        if free is _NONE or (free is not None and self._are_plain(message, free)):
+            payload = self._pack(message)
+        else:
+            payload = self._pack(without_secret_names(message))
         if _secrets:
             for secret in _secrets:
                 if secret in payload:
                     return self._scrubbed(payload)
         return payload
+
+    def _free_of(self, cls: type[Struct]) -> tuple[str, ...] | None:
+        try:
+            return self._free[cls]
+        except KeyError:
+            free = self._free[cls] = free_fields(cls)
+            return free
+
+    def _are_plain(self, message: Struct, free: tuple[str, ...]) -> bool:
+        for name in free:
+            held = getattr(message, name)
+            kind = type(held)
+            if kind not in _SCALARS and not (
+                issubclass(kind, Struct) and self._free_of(kind) is _NONE
+            ):
+                return False
+        return True
 
     def _scrubbed(self, payload: bytes) -> bytes:
         try:
@@ -103,6 +130,30 @@ def needs_care(cls: type[Struct]) -> bool:
         return _needs_care(inspect.type_info(cls), set())
     except (TypeError, NameError, ValueError):
         return True
+
+
+def free_fields(cls: type[Struct]) -> tuple[str, ...] | None:
+    """Return the fields of free form that alone decide whether a message needs care.
+
+    None where others need it too; none at all where nothing does.
+    """
+    try:
+        declared = inspect.type_info(cls)
+    except (TypeError, NameError, ValueError):
+        return None
+    if not needs_care(cls):
+        return _NONE
+    if not isinstance(declared, inspect.StructType):
+        return None
+    free = []
+    for field in declared.fields:
+        if isinstance(field.type, inspect.AnyType):
+            free.append(field.name)
+        elif _needs_care(field.type, {cls}):
+            return None
+        if is_secret_name(field.name) or is_secret_name(field.encode_name):
+            return None
+    return tuple(free) or None
 
 
 def _needs_care(declared: inspect.Type, seen: set[type]) -> bool:

@@ -23,7 +23,7 @@ from hfengine.heard import (
     plain_error,
     split_rows,
 )
-from hfengine.kernels.mailbox import Host
+from hfengine.kernels.turn_clock import TurnClock
 from hfengine.messages import Message
 from hfengine.runtime.outcome import Outcome
 
@@ -42,29 +42,6 @@ class Log(Protocol):
 
     def settle(self) -> None:
         """Write what was noted, in order."""
-
-
-class TurnClock:
-    """A wall clock that stands still for one turn of the actors."""
-
-    __slots__ = ("_clock", "_host", "held", "turn_ns")
-
-    def __init__(self, clock: Clock, host: Host) -> None:
-        self._clock = clock
-        self._host = host
-        self.turn_ns = 0
-        """The time of this turn; 0 while nobody has asked for it."""
-        self.held = False
-        """Whether the time stands still outside of handlers, too."""
-
-    def now_ns(self) -> int:
-        """Return the turn's time; outside of one, the time."""
-        if self._host.depth or self.held:
-            turn_ns = self.turn_ns
-            if not turn_ns:
-                turn_ns = self.turn_ns = self._clock.now_ns()
-            return turn_ns
-        return self._clock.now_ns()
 
 
 class _Recorded(Protocol):
@@ -123,9 +100,11 @@ class Recorder:
 
     def ended(self, actor: str, number: int, outcome: Outcome) -> None:
         """Note the outcome of an actor's I/O."""
-        ahead, result = split_rows(plain(outcome.result))
-        for more in ahead:
-            self._note(more)
+        result = plain(outcome.result)
+        if not isinstance(result, Message):
+            ahead, result = split_rows(result)
+            for more in ahead:
+                self._note(more)
         error = plain_error(outcome.error)
         self._note(Ended(actor, number, self.now_ns(), result, error))
 

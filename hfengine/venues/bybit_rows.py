@@ -19,6 +19,7 @@ from hfengine.messages import (
     PositionChanged,
 )
 from hfengine.requests import OrderRequest
+from hfengine.venues.realised import Execution
 
 Row = Mapping[str, Any]
 Cause = Literal["order", "stop", "target", "liquidation", "adl"]
@@ -174,6 +175,19 @@ def _cause(row: Row) -> Cause:
     if stop_type in ("", "UNKNOWN"):
         return "order"
     return "target" if "TakeProfit" in stop_type else "stop"
+
+
+def execution(row: Row) -> Execution:
+    """Return what counts of an execution for realised PnL."""
+    told = row.get("execPnl")
+    return Execution(
+        (int(row.get("execTime") or 0), int(row.get("seq") or 0)),
+        row["execId"],
+        SIDES[row["side"]],
+        number(row["execQty"]),
+        number(row["execPrice"]),
+        None if told in (None, "") else Decimal(told),
+    )
 
 
 def funding(row: Row) -> FundingPaid:

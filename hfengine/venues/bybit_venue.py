@@ -48,7 +48,7 @@ from hfengine.venues.quirks import (
     Purpose,
     Quirks,
 )
-from hfengine.venues.realised import Execution, RealisedPnl
+from hfengine.venues.realised import BEFORE_ALL, Execution, Mark, RealisedPnl
 
 LINEAR: Final = {"category": "linear"}
 COIN: Final = {"category": "linear", "settleCoin": "USDT"}
@@ -64,6 +64,9 @@ ACCOUNT_INFO_AGE_S: Final = 2.0
 PAGES_MAX: Final = 100
 HISTORY_STEP_MS: Final = 7 * 24 * 3600 * 1000 - 1
 """execution/list spans at most 7 days a call."""
+
+BACK_MS: Final = (3600 * 1000, 24 * 3600 * 1000, HISTORY_STEP_MS)
+"""How far before the first executions asked for it is looked for when a position was opened."""
 
 
 class BybitQuirks(Quirks):
@@ -82,6 +85,9 @@ class BybitQuirks(Quirks):
         self._realised: dict[str, RealisedPnl] = {}
         self._seeded = False
         """Whether the positions the session began with are known."""
+        self._flat_mark = BEFORE_ALL
+        """When those were read: what was not among them was flat then."""
+        self._traced: set[str] = set()
         self._positions = Positions()
 
     # making the clients
@@ -342,6 +348,7 @@ class BybitQuirks(Quirks):
 
     async def positions(self) -> list[PositionChanged]:
         """Read the open positions; cover by partial stops is that of the last reading of orders."""
+        asked_ms = self.desk.now_ms()
         listed = await self._pages(
             "privateGetV5PositionList", COIN | {"limit": 200}, GROUP_POSITION
         )
@@ -355,9 +362,11 @@ class BybitQuirks(Quirks):
                 self.desk.note("both_sides", f"{row['symbol']}: long and short are held at once")
             if not self._seeded:
                 held = rows.SIDES.get(row["side"], 0) * rows.number(row["size"])
-                start = RealisedPnl(held, rows.number(row["avgPrice"]))
+                mark = Mark(asked_ms, int(row.get("seq") or 0))
+                start = RealisedPnl(held, rows.number(row["avgPrice"]), mark)
                 self._realised.setdefault(row["symbol"], start)
-        self._seeded = True
+        if not self._seeded:
+            self._seeded, self._flat_mark = True, Mark(asked_ms)
         return [one for one in map(self._position, ours) if one.quantity]
 
     async def open_orders(self) -> list[OrderUpdate]:
@@ -389,16 +398,38 @@ class BybitQuirks(Quirks):
             # newest first, each span by itself
             listed += reversed(self._ours(found))
             start_ms = end_ms + 1
+        for symbol in dict.fromkeys(row["symbol"] for row in listed):
+            if symbol not in self._traced:
+                await self._trace(symbol, [row for row in listed if row["symbol"] == symbol])
         return self._executions(listed)
+
+    async def _trace(self, symbol: str, listed: Sequence[rows.Row]) -> None:
+        """Read on backwards, once, until it is known what a symbol's first executions met."""
+        book = self._book(symbol)
+        book.know(rows.execution(row) for row in listed if row.get("execType") in rows.TRADES)
+        first_ms = min(int(row.get("execTime") or 0) for row in listed)
+        for back_ms in BACK_MS:
+            basis, is_sure = book.start()
+            if not basis.quantity or (is_sure and back_ms != BACK_MS[0]):
+                break
+            span = {"symbol": symbol, "startTime": first_ms - back_ms, "endTime": first_ms}
+            found = await self._pages(
+                "privateGetV5ExecutionList", LINEAR | span | {"limit": 100}, "query"
+            )
+            book.know(rows.execution(row) for row in found if row.get("execType") in rows.TRADES)
+        self._traced.add(symbol)
+
+    def _book(self, symbol: str) -> RealisedPnl:
+        return self._realised.setdefault(symbol, RealisedPnl(mark=self._flat_mark))
 
     def _executions(self, listed: Sequence[rows.Row]) -> list[Fill | FundingPaid]:
         trades = [row for row in listed if row.get("execType") in rows.TRADES]
         by_symbol: dict[str, list[Execution]] = {}
         for row in trades:
-            by_symbol.setdefault(row["symbol"], []).append(_execution(row))
+            by_symbol.setdefault(row["symbol"], []).append(rows.execution(row))
         realised: dict[str, Decimal] = {}
         for symbol, executions in by_symbol.items():
-            realised |= self._realised.setdefault(symbol, RealisedPnl()).take(executions)
+            realised |= self._book(symbol).take(executions)
         events: list[Fill | FundingPaid] = []
         for row in listed:
             if row.get("execType") == rows.FUNDING:
@@ -461,15 +492,3 @@ class BybitQuirks(Quirks):
             self.desk.tell(changed)
         self._leverage[position.symbol] = position.leverage
         self.desk.tell(self._positions.of(position.symbol, self._margin_mode) or position)
-
-
-def _execution(row: rows.Row) -> Execution:
-    told = row.get("execPnl")
-    return Execution(
-        (int(row.get("execTime") or 0), int(row.get("seq") or 0)),
-        row["execId"],
-        rows.SIDES[row["side"]],
-        rows.number(row["execQty"]),
-        rows.number(row["execPrice"]),
-        None if told in (None, "") else Decimal(told),
-    )

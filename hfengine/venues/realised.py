@@ -1,7 +1,8 @@
 """Realised PnL of executions that do not tell it, from the average cost of the position.
 
 Bybit's stream tells `execPnl`, its REST list does not: what the stream lost is computed, by
-replaying every execution of the symbol in the venue's order from where the session began.
+replaying every execution of the symbol in the venue's order. A position that was read tells what
+was held before the oldest of them: it is traced back through those that it contains.
 """
 
 from collections.abc import Iterable
@@ -52,25 +53,77 @@ class CostBasis:
             self.quantity, self.cost_usdt = side * opened, opened * price
         return realised
 
+    def undo(self, side: int, quantity: Decimal, price: Decimal) -> bool:
+        """Take an execution back; False where the cost before it cannot be told from after it.
+
+        Then it counts as if nothing had been realised.
+        """
+        after = self.quantity
+        before = after - side * quantity
+        self.quantity = before
+        if before * side >= 0:
+            self.cost_usdt = self.cost_usdt - quantity * price if before else NOTHING
+            return True
+        if after * side < 0:
+            with localcontext(prec=DIGITS):
+                self.cost_usdt = self.cost_usdt / abs(after) * abs(before)
+            return True
+        self.cost_usdt = abs(before) * price
+        return False
+
+
+class Mark(NamedTuple):
+    """Up to which execution a reading of a position contains all."""
+
+    at_ms: int = 0
+    number: int = 0
+    """The venue's sequence number, which decides where there is one; 0 without."""
+
+    def contains(self, one: Execution) -> bool:
+        """Tell whether an execution was made before the reading."""
+        at_ms, number = one.order
+        return number <= self.number if number and self.number else at_ms <= self.at_ms
+
+
+BEFORE_ALL: Final = Mark()
+
 
 class RealisedPnl:
-    """One symbol's executions since the session began."""
+    """One symbol's executions around a position of the symbol that was read."""
 
-    def __init__(self, quantity: Decimal = NOTHING, entry: Decimal = NOTHING) -> None:
-        self._start = (quantity, entry)
+    def __init__(
+        self, quantity: Decimal = NOTHING, entry: Decimal = NOTHING, mark: Mark = BEFORE_ALL
+    ) -> None:
+        """Take what was held, signed, at which average price, and which executions led to it."""
+        self._read = (quantity, entry)
+        self._mark = mark
         self._known: dict[str, Execution] = {}
+
+    def know(self, executions: Iterable[Execution]) -> None:
+        """Take executions of which nobody asks what they realised."""
+        for one in executions:
+            known = self._known.get(one.fill_id)
+            if known is None or known.told_usdt is None:
+                self._known[one.fill_id] = one
+
+    def start(self) -> tuple[CostBasis, bool]:
+        """Return what was held before the oldest execution known, and whether its cost is."""
+        basis, is_sure = CostBasis(*self._read), True
+        for one in sorted(self._known.values(), key=lambda one: one.order, reverse=True):
+            if self._mark.contains(one):
+                is_told = basis.undo(one.side, one.quantity, one.price)
+                # before it was flat nothing is open: what comes after is exact
+                is_sure = not basis.quantity or (is_sure and is_told)
+        return basis, is_sure
 
     def take(self, executions: Iterable[Execution]) -> dict[str, Decimal]:
         """Take executions, known ones too; return the realised PnL of each, by its id."""
         asked = {one.fill_id: one for one in executions}
-        for fill_id, one in asked.items():
-            known = self._known.get(fill_id)
-            if known is None or known.told_usdt is None:
-                self._known[fill_id] = one
+        self.know(asked.values())
         told = {i: t for i in asked if (t := self._known[i].told_usdt) is not None}
         if len(told) == len(asked):
             return told
-        basis = CostBasis(*self._start)
+        basis, _ = self.start()
         realised = {
             one.fill_id: basis.apply(one.side, one.quantity, one.price)
             for one in sorted(self._known.values(), key=lambda one: one.order)

@@ -46,7 +46,6 @@ def test_a_killed_engine_comes_back_protects_what_is_open_and_ends_flat(
         assert tally.counts["fills"] > 0
 
 
-@pytest.mark.xfail(reason="fills between two runs are told once a start looks back to its cursor")
 def test_no_fill_is_lost_and_the_ledgers_agree(tallies: list[Tally]) -> None:
     for tally in tallies:
         assert [w for w in tally.wrong if of_money(w)] == []

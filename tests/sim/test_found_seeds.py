@@ -80,6 +80,7 @@ HOLD: dict[str, Plan] = {
     ),
 }
 
+
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)

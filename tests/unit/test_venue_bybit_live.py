@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfengine.messages import FundingPaid
+from hfengine.messages import Fill, FundingPaid
 from hfengine.requests import OrderRequest
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.stages import Stages
@@ -19,7 +19,8 @@ from hfengine.venues import bybit_rows as rows
 from hfengine.venues.bybit_venue import TRADE_SOCKETS, BybitQuirks
 from hfengine.venues.ccxt_client import make_exchange
 from hfengine.venues.quirks import Place
-from hfengine.venues.realised import CostBasis, Execution, RealisedPnl
+from hfengine.venues.realised import CostBasis, Execution, Mark, RealisedPnl
+from tests.scripted_desk import BEGAN_MS, ScriptedDesk
 from tests.shared import SHARED, needs_shared
 
 SAMPLES = SHARED / "data" / "protocol" / "nautilus_bybit_v5.json.gz"
@@ -255,13 +256,59 @@ def test_what_the_venue_told_outweighs_what_is_computed() -> None:
     assert late == {"e1": 0, "e2": Decimal("9.99")}
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([1, -1]), st.integers(1, 9), st.integers(1, 500)),
-        min_size=1,
-        max_size=30,
-    )
+def test_executions_that_a_position_read_contains_are_not_added_to_it() -> None:
+    # short 0.788 opened and half of it bought back before the reading, the rest after it
+    opened, half = execution(1, -1, "0.8", "100"), execution(2, 1, "0.4", "90")
+    rest = execution(3, 1, "0.4", "80")
+    book = RealisedPnl(Decimal("-0.4"), Decimal(100), Mark(2, 2))
+    assert book.take([opened, half, rest]) == {"e1": 0, "e2": 4, "e3": 8}
+    # without the entry the half's cost is that of what was left
+    book = RealisedPnl(Decimal("-0.4"), Decimal(100), Mark(2, 2))
+    assert book.start()[1]
+    assert book.take([half, rest]) == {"e2": 4, "e3": 8}
+
+
+def test_a_position_closed_before_the_reading_has_a_cost_once_its_entry_is_known() -> None:
+    book = RealisedPnl(mark=Mark(5))
+    closing = execution(5, -1, "2", "110")
+    assert book.take([closing]) == {"e5": 0}
+    basis, is_sure = book.start()
+    assert not is_sure
+    assert basis.quantity == 2
+    book.know([execution(4, 1, "2", "100")])
+    assert book.start()[1]
+    assert book.take([closing]) == {"e5": 20}
+
+
+def test_a_number_of_the_venue_says_more_than_a_time() -> None:
+    one = execution(7, 1, "1", "100")
+    assert [Mark(6, n).contains(one) for n in (6, 7)] == [False, True]
+    assert [Mark(at_ms).contains(one) for at_ms in (6, 7)] == [False, True]
+
+
+TRADES = st.lists(
+    st.tuples(st.sampled_from([1, -1]), st.integers(1, 9), st.integers(1, 500)),
+    min_size=1,
+    max_size=30,
 )
+
+
+@given(TRADES, st.data())
+def test_whenever_the_position_is_read_the_same_is_realised(
+    trades: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    executions = [execution(n, s, str(q), str(p)) for n, (s, q, p) in enumerate(trades, 1)]
+    expected = RealisedPnl().take(executions)
+    read = data.draw(st.integers(0, len(trades)))
+    held = CostBasis()
+    for one in executions[:read]:
+        held.apply(one.side, one.quantity, one.price)
+    # the venue rounds it; what is traced back to flat does not depend on it
+    entry = round(held.cost_usdt / abs(held.quantity), 4) if held.quantity else Decimal(0)
+    assert RealisedPnl(held.quantity, entry, Mark(read, read)).take(executions) == expected
+
+
+@given(TRADES)
 def test_realised_and_cost_add_up_to_the_cash_paid(trades: list[tuple[int, int, int]]) -> None:
     basis = CostBasis()
     cash = realised = Decimal(0)
@@ -331,3 +378,72 @@ def test_each_mode_has_its_own_addresses(
 
 def test_the_demo_has_no_trading_socket() -> None:
     assert set(TRADE_SOCKETS) == {"live", "testnet"}
+
+
+# what happened before a start
+
+
+LIST, HELD = "privateGetV5ExecutionList", "privateGetV5PositionList"
+
+
+def row(at_ms: int, side: str, quantity: str, price: str) -> dict[str, Any]:
+    trade: dict[str, Any] = {
+        "execType": "Trade",
+        "symbol": "BTCUSDT",
+        "execId": f"e{at_ms}",
+        "execFee": "0",
+    }
+    trade |= {"orderLinkId": "", "orderId": "1", "isMaker": False, "seq": at_ms}
+    return trade | {"execTime": str(at_ms), "side": side, "execQty": quantity, "execPrice": price}
+
+
+def found(desk: ScriptedDesk, *made: dict[str, Any]) -> None:
+    """Let the venue list what was made, the newest first, as it is asked for."""
+
+    def listed(params: Any) -> Any:
+        span = range(params["startTime"], params["endTime"] + 1)
+        return {"result": {"list": [r for r in reversed(made) if int(r["execTime"]) in span]}}
+
+    desk.answer(LIST, listed)
+
+
+@pytest.mark.parametrize(("hours", "readings"), [(0, 1), (0.5, 2), (5, 3), (50, 4)])
+def test_the_entry_of_a_position_closed_while_no_engine_ran_is_looked_for(
+    hours: float, readings: int
+) -> None:
+    async def scenario() -> None:
+        desk = ScriptedDesk("bybit", ("BTCUSDT",))
+        quirks = BybitQuirks()
+        quirks.desk = desk  # type: ignore[assignment]
+        desk.answer(HELD, {"result": {"list": []}})
+        since_ms = BEGAN_MS - 60_000
+        opened_ms = since_ms - round(hours * 3_600_000)
+        opened = row(opened_ms, "Sell", "0.2", "100")
+        found(desk, opened, row(BEGAN_MS - 5_000, "Buy", "0.2", "90"))
+        await quirks.positions()
+        closing = (await quirks.fills_since(since_ms))[-1]
+        assert isinstance(closing, Fill)
+        assert closing.realised_usdt == 2
+        assert len(desk.called(LIST)) == readings
+        await quirks.fills_since(since_ms)
+        assert len(desk.called(LIST)) == readings + 1
+
+    asyncio.run(scenario())
+
+
+def test_executions_before_a_start_are_not_added_to_the_position_it_found() -> None:
+    async def scenario() -> None:
+        desk = ScriptedDesk("bybit", ("BTCUSDT",))
+        quirks = BybitQuirks()
+        quirks.desk = desk  # type: ignore[assignment]
+        half_ms = BEGAN_MS - 3_000
+        held = {"symbol": "BTCUSDT", "side": "Sell", "size": "0.1", "avgPrice": "100"}
+        desk.answer(HELD, {"result": {"list": [held | {"seq": half_ms}]}})
+        opened = row(BEGAN_MS - 5_000, "Sell", "0.2", "100")
+        half, rest = row(half_ms, "Buy", "0.1", "90"), row(BEGAN_MS, "Buy", "0.1", "80")
+        found(desk, opened, half, rest)
+        await quirks.positions()
+        fills = await quirks.fills_since(BEGAN_MS - 60_000)
+        assert [getattr(fill, "realised_usdt", None) for fill in fills] == [0, 1, 2]
+
+    asyncio.run(scenario())
