@@ -1,7 +1,12 @@
 """A clock in compiled code that stands still for one turn of the actors."""
 
-from hfengine.clock import Clock
+from typing import Protocol
+
 from hfengine.kernels.mailbox import Host
+
+class _Clock(Protocol):
+    def now_ns(self) -> int:
+        """Return the current time in nanoseconds since the epoch."""
 
 class TurnClock:
     """A clock read once a turn, from its first handler to its last."""
@@ -11,6 +16,6 @@ class TurnClock:
     held: bool
     """Whether the time stands still outside of handlers, too."""
 
-    def __init__(self, clock: Clock, host: Host) -> None: ...
+    def __init__(self, clock: _Clock, host: Host) -> None: ...
     def now_ns(self) -> int:
         """Return the turn's time; outside of one, the time."""
