@@ -134,3 +134,6 @@ START_TRIES_MAX: Final = 30
 
 START_PAUSE_S: Final = 1.0
 """Between two of them."""
+
+FUNDING_REMEMBERED: Final = 8
+"""Newest payments of funding of a symbol that are known not to be told again."""

@@ -289,7 +289,15 @@ class Execution(WiredActor):
         """Pass the account on."""
         self.publish(balance)
 
-    @handles(FundingPaid, Halt)
+    @handles(FundingPaid)
+    def on_funding(self, funding: FundingPaid) -> None:
+        """Take a payment once."""
+        if self._fills.is_news_of(funding):
+            self.publish(funding)
+            # rare, and without an id that the journal could be asked for
+            self._fills.keep()
+
+    @handles(Halt)
     def on_news(self, news: Message) -> None:
         """Pass on what others act on: risk on a halt."""
         self.publish(news)

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from hfengine.actors.wiring import WiredActor
-from hfengine.limits import FILLS_REMEMBERED_MAX
-from hfengine.messages import Fill, Timer
+from hfengine.limits import FILLS_REMEMBERED_MAX, FUNDING_REMEMBERED
+from hfengine.messages import Fill, FundingPaid, Timer
 from hfengine.oversight import Difference, Keep
 
 CURSOR_KEY: Final = "bot:fills:cursor"
@@ -38,6 +38,8 @@ class Cursor(Struct, frozen=True):
     """Fill id -> venue's time."""
     recent: tuple[Fill, ...] = ()
     """What was told in the last RECENT_NS: risk may not have kept yet what it came to."""
+    funding: dict[str, tuple[int, ...]] = {}
+    """Symbol -> venue's times of the newest FUNDING_REMEMBERED payments told."""
 
 
 RECENT_NS: Final = 3_000_000_000
@@ -66,6 +68,7 @@ class FillMemory:
         self._dropped = 0
         self._recent: deque[tuple[int, Fill]] = deque()
         """When it was told by our clock, and what."""
+        self._funding: dict[str, tuple[int, ...]] = {}
         self._kept_ns = 0
         self._keep_due = False
         self.is_unreadable = False
@@ -75,6 +78,7 @@ class FillMemory:
             self._newest_ns, self._floor_ns = cursor.newest_ns, cursor.floor_ns
             self._dropped = cursor.dropped if cursor.session == self._session else 0
             self._times_ns = dict(cursor.ids)
+            self._funding = dict(cursor.funding)
             self._ids.update(cursor.ids)
             self._recent.extend((actor.clock.now_ns(), fill) for fill in cursor.recent)
         elif body:
@@ -107,6 +111,16 @@ class FillMemory:
         self._recent.append((self._actor.clock.now_ns(), fill))
         if len(self._ids) > FILLS_REMEMBERED_MAX:
             self._bound()
+        return True
+
+    def is_news_of(self, funding: FundingPaid) -> bool:
+        """Take a payment; False for one that was told before. It has no id but symbol and time."""
+        known = self._funding.get(funding.symbol, ())
+        is_old = len(known) == FUNDING_REMEMBERED and funding.at_ns < known[0]
+        if is_old or funding.at_ns in known:
+            return False
+        newest = sorted((*known, funding.at_ns))[-FUNDING_REMEMBERED:]
+        self._funding[funding.symbol] = tuple(newest)
         return True
 
     def told(self) -> None:
@@ -158,6 +172,12 @@ class FillMemory:
             self._recent.popleft()
         recent = tuple(fill for _, fill in self._recent)
         cursor = Cursor(
-            self._session, self._newest_ns, self._floor_ns, self._dropped, self._times_ns, recent
+            self._session,
+            self._newest_ns,
+            self._floor_ns,
+            self._dropped,
+            self._times_ns,
+            recent,
+            self._funding,
         )
         self._actor.publish(Keep(CURSOR_KEY, at_ns, msgspec.json.encode(cursor)))

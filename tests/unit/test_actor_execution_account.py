@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from hfengine.actors.execution import PRIVATE_STREAM, Execution
 from hfengine.actors.fill_memory import CURSOR_KEY, FILLS_OVERLAP_NS, cursor_of
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
-from hfengine.limits import FILLS_REMEMBERED_MAX
+from hfengine.limits import FILLS_REMEMBERED_MAX, FUNDING_REMEMBERED
 from hfengine.messages import (
     Fill,
+    FundingPaid,
     MoveProtection,
     OrderEnded,
     PositionChanged,
@@ -251,6 +252,28 @@ def test_fills_are_not_told_again_after_a_restart_of_the_process() -> None:
     assert [one.fill_id for one in second.all(Fill)] == ["f3"]
     assert second.report(ref)["fills"] == 3
     second.close()
+
+
+def test_funding_is_told_once_over_a_restart_of_the_process() -> None:
+    paid = FundingPaid("BTCUSDT", T0_NS, Decimal("0.0001"), Decimal("0.06"))
+    later = replace(paid, at_ns=T0_NS + S_NS)
+    first = Rig()
+    first.tell(proved(first), paid, paid, replace(paid, symbol="ETHUSDT"))
+    assert [one.symbol for one in first.all(FundingPaid)] == ["BTCUSDT", "ETHUSDT"]
+    first.close()
+    second = Rig()
+    second.wiring.recalled[CURSOR_KEY] = first.wiring.recalled[CURSOR_KEY]
+    second.tell(second.start(Execution), paid, later, paid)
+    assert second.all(FundingPaid) == [later]
+    second.close()
+
+
+def test_the_newest_payments_are_known_and_what_is_older_counts_as_told(rig: Rig, ref: Any) -> None:
+    paid = FundingPaid("BTCUSDT", T0_NS, Decimal("0.0001"), Decimal("0.06"))
+    told = [replace(paid, at_ns=T0_NS + n * S_NS) for n in range(1, FUNDING_REMEMBERED + 2)]
+    rig.tell(ref, *told, paid, told[0], told[-1])
+    assert rig.all(FundingPaid) == told
+    assert len(kept(rig).funding["BTCUSDT"]) == FUNDING_REMEMBERED
 
 
 def test_the_cursor_is_kept_at_most_once_a_second_and_never_forgotten(rig: Rig, ref: Any) -> None:

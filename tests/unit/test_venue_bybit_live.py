@@ -440,10 +440,11 @@ def test_executions_before_a_start_are_not_added_to_the_position_it_found() -> N
         held = {"symbol": "BTCUSDT", "side": "Sell", "size": "0.1", "avgPrice": "100"}
         desk.answer(HELD, {"result": {"list": [held | {"seq": half_ms}]}})
         opened = row(BEGAN_MS - 5_000, "Sell", "0.2", "100")
-        half, rest = row(half_ms, "Buy", "0.1", "90"), row(BEGAN_MS, "Buy", "0.1", "80")
-        found(desk, opened, half, rest)
+        half, more = row(half_ms, "Buy", "0.1", "90"), row(BEGAN_MS - 1, "Sell", "0.1", "130")
+        # what came after it bears an older time: the clocks differ, the numbers decide
+        found(desk, opened, half, more, row(BEGAN_MS, "Buy", "0.2", "80"))
         await quirks.positions()
         fills = await quirks.fills_since(BEGAN_MS - 60_000)
-        assert [getattr(fill, "realised_usdt", None) for fill in fills] == [0, 1, 2]
+        assert [getattr(fill, "realised_usdt", None) for fill in fills] == [0, 1, 0, 7]
 
     asyncio.run(scenario())
