@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from hfengine.cli import main as command_line
 from hfengine.control.client import EngineGone, EngineRefused, EngineSilent, ask
+from hfengine.control.place import socket_path
 from hfengine.credentials import LOCAL_KEYS
 from hfengine.journal.manifest import load
 from hfengine.journal.reader import NotAJournal, Scan, decode
@@ -133,6 +134,13 @@ class Desk:
         earned -= sum((Decimal(r["fee_usdt"]) for r in told), Decimal(0))
         funding = {(r["symbol"], r["at_ns"]): Decimal(r["funding_usdt"]) for r in paid}
         assert earned - sum(funding.values(), Decimal(0)) == self.venue.earned_usdt()
+
+
+def no_sockets(folder: Path) -> bool:
+    """Tell whether no control socket stands of any account that a folder has a lock of."""
+    state = folder / "state"
+    accounts = [path.stem for path in state.glob("*.lock")]
+    return bool(accounts) and not any(socket_path(str(state), one).exists() for one in accounts)
 
 
 def covered(desk: Desk, symbol: str) -> Any:

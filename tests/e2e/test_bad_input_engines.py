@@ -11,7 +11,7 @@ import pytest
 from hfengine.control.client import ask
 from hfengine.credentials import LOCAL_KEYS
 from hfengine.state.lock import running
-from tests.recovery_desk import Desk, Typed, typed
+from tests.recovery_desk import Desk, Typed, no_sockets, typed
 from tests.venue_processes import COMMAND, VenueProcess, environment, until, venue_process
 
 VENUE = ("--symbols", "BTCUSDT,ETHUSDT", "--feed", "synthetic", "--seed", "3")
@@ -39,7 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, venue: VenueProcess) -> Itera
         left = one.everything() + err
         for secret in (LOCAL_KEYS.secret, LOCAL_KEYS.passphrase, PASSWORD):
             assert secret not in left
-    assert list((one.folder / "state" / "control").iterdir()) == []
+    assert no_sockets(one.folder)
 
 
 def run(folder: Path, *words: str, **settings: str) -> Typed:
@@ -148,7 +148,7 @@ def test_of_two_engines_one_has_to_be_named(tmp_path: Path) -> None:
         assert (told.code, told.out) == (0, "flat: read back from the venue\n")
         assert second.wait(20) == 0
     assert running(tmp_path / "state") == []
-    assert list((tmp_path / "state" / "control").iterdir()) == []
+    assert no_sockets(tmp_path)
 
 
 def trading(folder: Path) -> list[int]:

@@ -114,8 +114,10 @@ def see_protection(story: Story) -> bool:
     for venue in story.venues.values():
         for position in venue.held():
             orders = closing(venue.orders(open_only=True), position)
+            # Bitget's presets watch the last price until they are amended a moment later
+            by_mark = all(one["trigger_by"] == "mark" for one in orders)
             # the same position after the orders were read, or they may be of another one
-            if len(orders) == 2 and position["opened_ns"] in (
+            if len(orders) == 2 and by_mark and position["opened_ns"] in (
                 one["opened_ns"] for one in venue.held()
             ):
                 story.protected.append((position, orders))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recovery_desk import NO_ENTRIES, Desk, Row
+from tests.recovery_desk import NO_ENTRIES, Desk, Row, no_sockets
 from tests.venue_processes import VenueProcess, until, venue_process
 
 VENUE = ("--symbols", "BTCUSDT,ETHUSDT", "--feed", "synthetic", "--seed", "3")
@@ -71,7 +71,7 @@ def test_a_halt_and_a_position_survive_a_kill(tmp_path: Path, venue: VenueProces
         assert (code, summary["flat"]) == (0, True), err
     desk.check_books()
     # of the engines nothing is left that is for the living only
-    assert list((tmp_path / "state" / "control").iterdir()) == []
+    assert no_sockets(tmp_path)
     assert [path.stat().st_size for path in (tmp_path / "state").glob("*.lock")] == [0]
 
 

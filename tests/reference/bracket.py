@@ -1,7 +1,7 @@
 """The bracket kernel's twin in plain Python, on Decimals where the grid is concerned."""
 
 from decimal import Decimal
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 
 from hfengine.actors.brackets import Account, Refused, Warned
 from hfengine.instruments import Instrument
@@ -80,7 +80,7 @@ class PlainPlanner:
             price,
             account.equity_usdt,
             account.free_margin_usdt,
-            account.exposure_usdt,
+            self._exposure(entry, account.exposure_usdt),
             abs(price - stop_usdt),
             2.0 * self._taker_fee,
             tier_max,
@@ -271,6 +271,17 @@ class PlainPlanner:
         if not stop_is_safe(side, stop, liquidation, buffer):
             raise Refused("liquidation_buffer", abs(stop - liquidation), buffer)
         return liquidation
+
+    def _exposure(self, entry: Entry, exposure_usdt: float) -> float:
+        """Return what counts as open: a buy at its limit price must still fit under the cap.
+
+        The limit lies a slippage above the ask, and up to one tick more.
+        """
+        cap_usdt = self._settings.sizing.exposure_max_usdt
+        if cap_usdt == inf or entry.side < 0:
+            return exposure_usdt
+        limit = 1.0 + self._slippage + float(self._instrument.price_tick) / entry.ask
+        return cap_usdt - (cap_usdt - exposure_usdt) / limit
 
     def _sizer(self, leverage: int) -> Sizer:
         sizer = self._sizers.get(leverage)
