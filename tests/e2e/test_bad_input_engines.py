@@ -143,10 +143,11 @@ def test_of_two_engines_one_has_to_be_named(tmp_path: Path) -> None:
             assert all(f"process {pid}" in told.err for pid in both)
         first.send_signal(signal.SIGINT)
         _, err = first.communicate(timeout=30)
-        assert first.returncode == 0, err
+        assert first.returncode in (0, 5), err
         told = typed(tmp_path, "stop")
         assert (told.code, told.out) == (0, "flat: read back from the venue\n")
-        assert second.wait(20) == 0
+        # 5 where one was stopped before its first book
+        assert second.wait(20) in (0, 5)
     assert running(tmp_path / "state") == []
     assert no_sockets(tmp_path)
 

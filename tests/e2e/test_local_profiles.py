@@ -117,8 +117,10 @@ def see_protection(story: Story) -> bool:
             # Bitget's presets watch the last price until they are amended a moment later
             by_mark = all(one["trigger_by"] == "mark" for one in orders)
             # the same position after the orders were read, or they may be of another one
-            if len(orders) == 2 and by_mark and position["opened_ns"] in (
-                one["opened_ns"] for one in venue.held()
+            if (
+                len(orders) == 2
+                and by_mark
+                and position["opened_ns"] in (one["opened_ns"] for one in venue.held())
             ):
                 story.protected.append((position, orders))
     return bool(story.protected)

@@ -30,12 +30,17 @@ def judged(desk: Desk, symbol: str) -> Row | None:
     return rows[0] if rows else None
 
 
+def held(desk: Desk) -> Row | None:
+    """Return the rebalancer's newest word, if it was to hold."""
+    rows = desk.said("Rebalanced")
+    return rows[-1] if rows and rows[-1]["action"] == "hold" else None
+
+
 def test_a_halt_and_a_position_survive_a_kill(tmp_path: Path, venue: VenueProcess) -> None:
     desk = Desk(tmp_path, venue)
     with desk.engine(JUDGING) as engine:
-        engine.until(lambda: desk.said("PositionOpened"), "a position in the journal")
-        symbol = desk.said("PositionOpened")[0]["symbol"]
-        before = engine.until(lambda: judged(desk, symbol), "the rebalancer")
+        before = engine.until(lambda: held(desk), "a position that the rebalancer lets stand")
+        symbol = before["symbol"]
         assert desk.typed("halt", "--reason", "news").code == 0
         # what is said to hold is on the disk some milliseconds later
         engine.until(lambda: desk.said("Halt"), "the halt in the journal")
@@ -52,7 +57,7 @@ def test_a_halt_and_a_position_survive_a_kill(tmp_path: Path, venue: VenueProces
         (adopted,) = [row for row in desk.said("Adopted") if row["symbol"] == symbol]
         assert adopted["ours"]
         assert adopted["policy"] == "adopt"
-        opened = desk.said("PositionOpened", 0)[0]
+        opened = [row for row in desk.said("PositionOpened", 0) if row["symbol"] == symbol][-1]
         for name in ("entry_drift", "entry_confidence"):
             assert adopted[name] == opened[name]
         after = engine.until(lambda: judged(desk, symbol), "the rebalancer")
