@@ -87,8 +87,14 @@ class CoverWatch:
                 self._check_removal(position, now_ns, line)
 
     def _check_removal(self, position: PositionChanged, now_ns: int, line: Line | None) -> None:
-        """A stop that is taken away must have fired, or its position be on its way out."""
+        """A stop that is taken away must have fired, or its position be on its way out.
+
+        Of what another client opened nothing is said: a leg left from our last position, and being
+        cleared since, may have covered it for a moment.
+        """
         symbol = position.symbol
+        if not self.is_ours(symbol):
+            return
         mark = self._world.exchange.mark(symbol)
         is_closing = line is not None and (
             bool(line.closing.get(symbol)) or now_ns - line.closed_ns.get(symbol, 0) < CLOSING_NS

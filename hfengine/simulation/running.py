@@ -87,7 +87,8 @@ class Run:
         world.witness = self.checker
         self._happenings = Happenings(world)
         self._happenings.schedule(self.plan)
-        self._memory: list[Keep] = []
+        self._memory: list[tuple[Keep, int]] = []
+        """What is in the store, and since when its key had been lost before."""
         """Every body that was kept, oldest first: a crash may lose the newest few."""
         self._lost: dict[str, int] = {}
         """Key -> when the first body was lost that no later one of its key has made up for."""
@@ -134,7 +135,7 @@ class Run:
         line = world.line = line_class(world, loop, self._engines)
         self.checker.engine_begins(line)
         host.routes.tap(self._hear)
-        recalled = {keep.key: keep.body for keep in self._memory}
+        recalled = {keep.key: keep.body for keep, _ in self._memory}
         surroundings = Surroundings(
             loop,
             world.clock,
@@ -179,8 +180,8 @@ class Run:
         world.counts["crash"] += 1
         if world.draw.random() < 0.3:
             for _ in range(min(world.draw.randint(1, LOST_KEEPS_MAX), len(self._memory))):
-                keep = self._memory.pop()
-                self._lost[keep.key] = min(keep.at_ns, self._lost.get(keep.key, keep.at_ns))
+                keep, since_ns = self._memory.pop()
+                self._lost[keep.key] = min(since_ns, self._lost.get(keep.key, since_ns))
         self.checker.engine_died(self._lost)
         world.attach(None)
         world.line = None
@@ -194,8 +195,8 @@ class Run:
         happenings = self._happenings
         if isinstance(message, Keep):
             if self.world.now_ns >= happenings.store_lost_until_ns:
-                self._memory.append(message)
-                self._lost.pop(message.key, None)
+                since_ns = self._lost.pop(message.key, message.at_ns)
+                self._memory.append((message, since_ns))
             else:
                 self._lost.setdefault(message.key, message.at_ns)
         if self.checker.violations:
