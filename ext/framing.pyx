@@ -53,6 +53,18 @@ cdef uint32_t crc_of(uint32_t crc, const unsigned char* at, Py_ssize_t size) noe
     return ~crc
 
 
+cdef bint are_plain(message, tuple names, dict free_fields, frozenset scalars) except -1:
+    """Tell whether fields of free form hold scalars, or messages that need no care."""
+    for name in names:
+        kind = type(getattr(message, name))
+        if kind in scalars:
+            continue
+        looked_at = free_fields.get(kind)
+        if looked_at is None or looked_at:
+            return False
+    return True
+
+
 cdef class Framer:
     """Chain frames into a block. See the stub."""
 
@@ -95,6 +107,43 @@ cdef class Framer:
         memcpy(self.block + self.block_bytes + 8, PyBytes_AS_STRING(payload), size)
         self.block_bytes += size + 8
         return self.block_bytes
+
+    def add_plain(
+        self,
+        list messages,
+        Py_ssize_t start,
+        pack,
+        dict free_fields,
+        frozenset scalars,
+        list secrets,
+        Py_ssize_t full_bytes,
+        Py_ssize_t record_bytes_max,
+    ):
+        cdef Py_ssize_t at = start
+        cdef Py_ssize_t end = len(messages)
+        cdef bytes payload
+        cdef bint holds_secret
+        while at < end and self.block_bytes < full_bytes:
+            message = messages[at]
+            looked_at = free_fields.get(type(message))
+            if looked_at is None:
+                break
+            if looked_at and not are_plain(message, <tuple>looked_at, free_fields, scalars):
+                break
+            try:
+                payload = pack(message)
+            except (TypeError, ValueError, OverflowError):
+                # whoever goes on with it tells what is wrong
+                break
+            holds_secret = False
+            for secret in secrets:
+                if secret in payload:
+                    holds_secret = True
+            if holds_secret or PyBytes_GET_SIZE(payload) > record_bytes_max:
+                break
+            self.add(payload)
+            at += 1
+        return at
 
     cdef int reserve(self, Py_ssize_t wanted) except -1:
         cdef Py_ssize_t room = self.room

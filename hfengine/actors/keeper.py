@@ -133,7 +133,7 @@ class Keeper(WiredActor):
     def on_keep(self, keep: Keep) -> None:
         """Keep what an actor wants to find again."""
         self._store.put(keep.key, keep.body)
-        self._mark(keep.at_ns)
+        self._soon(partial(self._mark, keep.at_ns))
 
     @handles(Recovered)
     def on_recovered(self, recovered: Recovered) -> None:

@@ -186,16 +186,23 @@ def _kept(told: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     fine = "being written" if journal["enabled"] else "switched off"
     yield "journal", journal["fault"] or fine, bool(journal["fault"])
     yield "store", store["fault"] or "no fault", bool(store["fault"])
-    for name in ("tripped", "repair", "difference"):
-        counts = told[f"{name}_counts"]
+    for name, told_as in COUNTED.items():
+        counts = told[told_as]
         if counts:
             shown = ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
-            yield f"{name}s"[: NAME_WIDTH - 1], shown, False
+            yield name, shown, False
 
 
 def _score(risk: Mapping[str, Any]) -> str:
     return f"{risk['score']:.0f}"
 
+
+COUNTED: Final = {
+    "tripped": "tripped_counts",
+    "repairs": "repair_counts",
+    "differences": "difference_counts",
+}
+"""What status calls it -> what the engine does."""
 
 UNSHOWN: Final = frozenset({"feed", "newest_notes"})
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from hfengine.errors import HfengineError
 from hfengine.journal import frames, manifest
 from hfengine.journal.manifest import Manifest, State, WriterLock
-from hfengine.journal.redact import RedactingEncoder
+from hfengine.journal.redact import SCALARS, RedactingEncoder, secret_forms
 from hfengine.journal.writer import BlockWriter, Chunk, DiskSegment, Fault, SegmentFile
 from hfengine.kernels.framing import Framer
 from hfengine.limits import (
@@ -63,6 +63,7 @@ class Journal:
         "_breath",
         "_closed",
         "_encode",
+        "_encoder",
         "_fault",
         "_flushed_bytes",
         "_framer",
@@ -74,6 +75,7 @@ class Journal:
         "_progress_bytes",
         "_progress_ns",
         "_seal_at_bytes",
+        "_secrets",
         "_segment_used_bytes",
         "_writer",
         "dropped",
@@ -149,7 +151,9 @@ class Journal:
         self._lock = lock
         self._fault = fault
         self._limits = limits
-        self._encode = RedactingEncoder().encode
+        self._encoder = RedactingEncoder()
+        self._encode = self._encoder.encode
+        self._secrets = secret_forms()
         self._noted: list[Struct] = []
         self.note: Callable[[Struct], None] = self._noted.append
         self._framer = Framer(max(64, 2 * limits.block_bytes))
@@ -172,16 +176,43 @@ class Journal:
         """
         noted = self._noted
         if noted:
-            append = self.append
-            for message in noted:
-                try:
-                    append(message)
-                except (TypeError, ValueError, OverflowError) as error:
-                    # a journal with a hole is no evidence: entries end here, the run goes on
-                    self.dropped += 1
-                    name = type(message).__name__
-                    self._fault.report(f"a {name} cannot be written: {error}")
+            at, end = 0, len(noted)
+            while at < end:
+                at = self._append_plain(at)
+                if at < end:
+                    self._append_with_care(noted[at])
+                    at += 1
             noted.clear()
+
+    def _append_plain(self, start: int) -> int:
+        """Log what needs no care from `start` on; return where it ends."""
+        noted, framer, encoder, at = self._noted, self._framer, self._encoder, start
+        while self._fault.reason is None and not self._closed:
+            done = framer.add_plain(
+                noted,
+                at,
+                encoder.pack,
+                encoder.free,
+                SCALARS,
+                self._secrets,
+                self._seal_at_bytes,
+                JOURNAL_RECORD_BYTES_MAX,
+            )
+            self.records += done - at
+            at = done
+            if framer.block_bytes < self._seal_at_bytes:
+                break
+            self._hand_over(sealed=True)
+        return at
+
+    def _append_with_care(self, message: Struct) -> None:
+        try:
+            self.append(message)
+        except (TypeError, ValueError, OverflowError) as error:
+            # a journal with a hole is no evidence: entries end here, the run goes on
+            self.dropped += 1
+            name = type(message).__name__
+            self._fault.report(f"a {name} cannot be written: {error}")
 
     def append(self, message: Struct) -> None:
         """Log one message; count it as dropped after a fault or close.

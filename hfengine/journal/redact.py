@@ -22,7 +22,7 @@ _NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
 
 _NONE: Final[tuple[str, ...]] = ()
 _UNSEEN: Final = ("",)
-_SCALARS: Final = frozenset({type(None), bool, int, float, str, Decimal})
+SCALARS: Final = frozenset({type(None), bool, int, float, str, Decimal})
 
 _secrets: list[bytes] = []
 
@@ -49,6 +49,11 @@ def register(secret: str) -> None:
     _secrets.sort(key=len, reverse=True)
 
 
+def secret_forms() -> list[bytes]:
+    """Return the list that registered secrets are in, the same as long as the process lives."""
+    return _secrets
+
+
 def secrets() -> tuple[bytes, ...]:
     """Return every registered secret in each of its forms: to look whether one stands somewhere."""
     return tuple(_secrets)
@@ -66,22 +71,22 @@ class RedactingEncoder:
     One whose only fields of free form hold such messages, or plain text and numbers, is too.
     """
 
-    __slots__ = ("_free", "_pack")
+    __slots__ = ("free", "pack")
 
     def __init__(self) -> None:
-        self._pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
-        self._free: dict[type, tuple[str, ...] | None] = {}
-        """Class -> its fields to be looked at in each message; None: the whole of it."""
+        self.pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
+        self.free: dict[type, tuple[str, ...] | None] = {}
+        """Class -> its fields to be looked at in each message, () none; None: the whole of it."""
 
     def encode(self, message: Struct) -> bytes:
         """Return the message as MessagePack with every secret replaced by "[redacted]"."""
-        free = self._free.get(message.__class__, _UNSEEN)
+        free = self.free.get(message.__class__, _UNSEEN)
         if free is _UNSEEN:
             free = self._free_of(message.__class__)
         if free is _NONE or (free is not None and self._are_plain(message, free)):
-            payload = self._pack(message)
+            payload = self.pack(message)
         else:
-            payload = self._pack(without_secret_names(message))
+            payload = self.pack(without_secret_names(message))
         if _secrets:
             for secret in _secrets:
                 if secret in payload:
@@ -90,16 +95,16 @@ class RedactingEncoder:
 
     def _free_of(self, cls: type[Struct]) -> tuple[str, ...] | None:
         try:
-            return self._free[cls]
+            return self.free[cls]
         except KeyError:
-            free = self._free[cls] = free_fields(cls)
+            free = self.free[cls] = free_fields(cls)
             return free
 
     def _are_plain(self, message: Struct, free: tuple[str, ...]) -> bool:
         for name in free:
             held = getattr(message, name)
             kind = type(held)
-            if kind not in _SCALARS and not (
+            if kind not in SCALARS and not (
                 issubclass(kind, Struct) and self._free_of(kind) is _NONE
             ):
                 return False
@@ -108,15 +113,15 @@ class RedactingEncoder:
     def _scrubbed(self, payload: bytes) -> bytes:
         try:
             content = msgspec.msgpack.decode(payload)
-            scrubbed = self._pack(_without_secret_values(content))
+            scrubbed = self.pack(_without_secret_values(content))
         except (msgspec.DecodeError, TypeError):
             content, scrubbed = None, payload
         if any(secret in scrubbed for secret in _secrets):
             # It stands across values, or inside an opaque one: give up everything but the type.
             kind = content.get("type") if isinstance(content, dict) else None
-            scrubbed = self._pack({"type": kind, "payload": REDACTED})
+            scrubbed = self.pack({"type": kind, "payload": REDACTED})
             if any(secret in scrubbed for secret in _secrets):
-                return self._pack(REDACTED)
+                return self.pack(REDACTED)
         return scrubbed
 
 
