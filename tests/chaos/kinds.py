@@ -19,8 +19,8 @@ ORDER_MAX_S: Final = 8.0
 START_WEIGHT: Final = 230
 """What a start on Binance and the readings after it cost of the address's minute."""
 
-USED_MAX: Final = 1680 - 2 * START_WEIGHT
-"""A kill needs room for two starts below what an engine uses of the 2400 a minute (rate_reserve):
+USED_MAX: Final = 1680 - 4 * START_WEIGHT
+"""A kill needs room for four starts below what an engine uses of the 2400 a minute (rate_reserve):
 without it the next start has to wait for the next minute, however good it is."""
 
 ROOM_LOOK_S: Final = 1.0
