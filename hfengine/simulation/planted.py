@@ -21,7 +21,6 @@ from hfengine.actors.orders import Intent
 from hfengine.actors.risk import Risk
 from hfengine.actors.risk_watch import RiskWatch
 from hfengine.errors import VenueRejected, VenueUnknown
-from hfengine.messages import FundingPaid
 from hfengine.requests import OrderRequest
 from hfengine.simulation import legs
 
@@ -175,11 +174,10 @@ def _sees_no_position(method: Any) -> Any:
 
 def _without_funding(method: Any) -> Any:
     @wraps(method)
-    def on_news(self: Any, news: Any) -> None:
-        if not isinstance(news, FundingPaid):
-            method(self, news)
+    def on_funding(self: Any, funding: Any) -> None:
+        del self, funding
 
-    return on_news
+    return on_funding
 
 
 def _removes_first(method: Any) -> Any:
@@ -256,5 +254,5 @@ PLANTED: Final[dict[str, Plant]] = {
         (account_desk, "read_account", _sees_no_position),
     ),
     "refusal_swallowed": Plant("a refused signal leaves no trace", (Risk, "_refuse", _nothing)),
-    "funding_unheard": Plant("funding is not booked", (Execution, "on_news", _without_funding)),
+    "funding_unheard": Plant("funding is not booked", (Execution, "on_funding", _without_funding)),
 }

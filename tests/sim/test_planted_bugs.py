@@ -9,6 +9,7 @@ from hfengine.simulation.planted import PLANTED
 from hfengine.simulation.running import run_seed
 
 CHEAP = {
+    "funding_unheard": {"I5"},
     "fill_counted_twice": {"I3"},
     "late_fill_dropped": {"I3", "I5"},
     "open_position_ignored": {"I3"},
