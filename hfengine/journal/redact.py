@@ -68,7 +68,8 @@ class RedactingEncoder:
     """Encode any Struct as MessagePack without its secrets; same message, same bytes.
 
     A class whose declared fields need no care is encoded directly; that is decided once for each.
-    One whose only fields of free form hold such messages, or plain text and numbers, is too.
+    One whose only fields of free form hold such messages, or `SCALARS`, is encoded directly by the
+    journal's framer (`Framer.add_plain`): the bytes are the same.
     """
 
     __slots__ = ("free", "pack")
@@ -83,10 +84,7 @@ class RedactingEncoder:
         free = self.free.get(message.__class__, _UNSEEN)
         if free is _UNSEEN:
             free = self._free_of(message.__class__)
-        if free is _NONE or (free is not None and self._are_plain(message, free)):
-            payload = self.pack(message)
-        else:
-            payload = self.pack(without_secret_names(message))
+        payload = self.pack(message if free is _NONE else without_secret_names(message))
         if _secrets:
             for secret in _secrets:
                 if secret in payload:
@@ -99,16 +97,6 @@ class RedactingEncoder:
         except KeyError:
             free = self.free[cls] = free_fields(cls)
             return free
-
-    def _are_plain(self, message: Struct, free: tuple[str, ...]) -> bool:
-        for name in free:
-            held = getattr(message, name)
-            kind = type(held)
-            if kind not in SCALARS and not (
-                issubclass(kind, Struct) and self._free_of(kind) is _NONE
-            ):
-                return False
-        return True
 
     def _scrubbed(self, payload: bytes) -> bytes:
         try:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from hfengine import session_log
 from hfengine.cli.main import app
 from hfengine.errors import ExitCode, HfengineError
 from tests.reference.segment import records
@@ -101,7 +100,6 @@ def test_what_cannot_be_done_is_one_sentence(
     assert says in str(result.exception)
 
 
-@pytest.mark.skipif(not hasattr(session_log, "Recorder"), reason="the engine records nothing yet")
 @pytest.mark.parametrize(
     ("profile", "more"), [("paper", ["--speed", "max"]), ("bybit-local", []), ("binance-local", [])]
 )

@@ -137,7 +137,7 @@ def test_one_whose_answer_was_lost_is_cancelled_as_soon_as_it_is_found(resting: 
     async def unreachable(_symbol: str, _client_id: str) -> None:
         raise VenueUnknown("timeout")
 
-    find, resting.venue.order_by_id = resting.venue.order_by_id, unreachable  # type: ignore
+    find, resting.venue.order_by_id = resting.venue.order_by_id, unreachable  # type: ignore[method-assign]
     resting.tell(ref, quote(60000.0), bracket())
     resting.run(11.0)
     assert resting.venue.withdrawn == []
