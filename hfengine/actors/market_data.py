@@ -6,7 +6,7 @@ from hfengine.actors.symbol_feed import SymbolFeed, symbol_feed
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.kernels.codec import FAULTS, MARK, SNAPSHOT, TRADE
-from hfengine.kernels.histogram import now_ns
+from hfengine.kernels.frame_turn import TOLD, UNSEATED, FrameTurn
 from hfengine.limits import FAULTS_SHOWN, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     BookSync,
@@ -49,12 +49,12 @@ class MarketData(WiredActor):
         """Symbols not to ask for before their timer ends."""
         self._promised: set[str] = set()
         """Symbols whose snapshot the stream is to bring."""
-        self._stages = wiring.stages
-        self._frames = 0
         self._faults: dict[str, int] = {}
         self._fault_lines: list[str] = []
         self._snapshots = 0
         self._heard_ns = dict.fromkeys(self.settings.symbols, self.clock.now_ns())
+        self._turn = FrameTurn(self._feeds, self._heard_ns, wiring.stages, self.publish)
+        self._take_frame = self._turn.take
 
     @handles(Start)
     def on_start_message(self, start: Start) -> None:
@@ -67,33 +67,29 @@ class MarketData(WiredActor):
     @handles(Frame)
     def on_frame(self, frame: Frame) -> None:
         """Decode one frame and publish what it says."""
-        stages = self._stages
-        started_ns = now_ns()
-        read_at_ns = stages.read_at_ns
-        if read_at_ns:
-            stages.socket.record(started_ns - read_at_ns)
-            stages.frame_at_ns = read_at_ns
-        else:
-            stages.frame_at_ns = started_ns
-        self._frames += 1
+        kind = self._take_frame(frame)
+        if kind != TOLD:
+            self._tell_rest(frame, kind)
+
+    def _tell_rest(self, frame: Frame, kind: int) -> None:
+        """Tell what a frame says besides a new top of a book that stayed in sync."""
         symbol = frame.symbol
         feed = self._feeds.get(symbol)
         if feed is None:
             self._fault(frame, "unknown_symbol", f"{symbol} is not in this profile")
             return
         at_ns = frame.received_ns
-        self._heard_ns[symbol] = at_ns
-        kind = feed.decode(frame.payload)
-        decoded_ns = stages.decode.record_since(started_ns)
+        if kind == UNSEATED:
+            self._heard_ns[symbol] = at_ns
+            kind = feed.decode(frame.payload)
         if kind < 0:
             self._fault(frame, FAULTS[kind], feed.codec.fault_detail)
         if feed.codec.synced is not feed.told_synced:
             self._sync_changed(feed, "snapshot" if kind == SNAPSHOT else FAULTS.get(kind, ""))
         if kind in feed.ticks_on:
-            tick = feed.top(at_ns)
+            tick = None if feed.contradicted else feed.top(at_ns)
             if tick is not None:
                 self.publish(tick)
-                stages.book.record_since(decoded_ns)
             elif feed.contradicted:
                 self._contradicted(frame, feed)
         elif kind == TRADE:
@@ -256,7 +252,7 @@ class MarketData(WiredActor):
         """Answer with frames, faults and the comparison of books with recorded quotes."""
         checks = [feed.checks() for feed in self._feeds.values()]
         return {
-            "frames": self._frames,
+            "frames": self._turn.frames,
             "matched": sum(matched for matched, _ in checks),
             "mismatched": sum(mismatched for _, mismatched in checks),
             "faults": dict(self._faults),

@@ -9,10 +9,9 @@ from hfengine.kernels import bybit_codec
 from hfengine.kernels.book import Book
 from hfengine.kernels.bybit_codec import BybitCodec
 from hfengine.kernels.codec import DEPTH, FOREIGN, QUOTE, BinanceCodec
+from hfengine.kernels.frame_turn import BinanceTopFeed, BybitTopFeed
 from hfengine.messages import BookTick, MarkTick, TradeTick
 from hfengine.symbols import plain_symbol
-
-IMBALANCE_LEVELS: Final = 5
 
 TRADE_ID_DECIMALS: Final = 18
 TRADE_ID_MASK: Final = (1 << 60) - 1
@@ -23,48 +22,19 @@ NO_TICKS: Final = "a ready-made tick in a feed of frames"
 NO_FRAMES: Final = "a frame in a feed of ready-made ticks"
 
 
-class BinanceFeed:
+class BinanceFeed(BinanceTopFeed):
     """Frames of Binance USDⓈ-M; the best quote is the newer of book and bookTicker by update id."""
 
     ticks_on: Final = frozenset((QUOTE, DEPTH))
     """Kinds of frames after which there may be a new top."""
 
-    __slots__ = (
-        "_mismatched",
-        "_published_id",
-        "book",
-        "codec",
-        "contradicted",
-        "decode",
-        "symbol",
-        "told_synced",
-    )
+    __slots__ = ("decode",)
 
     def __init__(self, instrument: Instrument) -> None:
-        self.symbol = instrument.symbol
-        self.book = Book(
-            written_grain(instrument.price_tick), written_grain(instrument.quantity_step)
-        )
-        self.codec = BinanceCodec(plain_symbol(instrument.symbol), self.book)
-        self.decode = self.codec.decode
-        self.told_synced = False
-        self.contradicted = False
-        """The venue's own best quote is not the book's best level: set by `top`."""
-        self._mismatched = 0
-        self._published_id = 0
-
-    def top(self, at_ns: int) -> BookTick | None:
-        """Return the newest top, None when it is not newer than the last one."""
-        codec = self.codec
-        if codec.checks_mismatched != self._mismatched:
-            self._mismatched = codec.checks_mismatched
-            self.contradicted = True
-            return None
-        top = codec.top(IMBALANCE_LEVELS)
-        if top is None or top[1] <= self._published_id:
-            return None
-        self._published_id = top[1]
-        return BookTick(self.symbol, at_ns, *top)
+        symbol = instrument.symbol
+        codec = BinanceCodec(plain_symbol(symbol), _book_of(instrument))
+        super().__init__(symbol, codec, BookTick)
+        self.decode = codec.decode
 
     def trades(self, at_ns: int) -> tuple[TradeTick, ...]:
         """Return the trade of the last frame."""
@@ -95,40 +65,18 @@ class BinanceFeed:
         return "foreign", NO_TICKS
 
 
-class BybitFeed:
+class BybitFeed(BybitTopFeed):
     """Frames of Bybit V5 linear; several trades may come in one."""
 
     ticks_on: Final = frozenset((bybit_codec.QUOTE, bybit_codec.DEPTH, bybit_codec.SNAPSHOT))
 
-    __slots__ = (
-        "_published_id",
-        "book",
-        "codec",
-        "contradicted",
-        "decode",
-        "symbol",
-        "told_synced",
-    )
+    __slots__ = ("decode",)
 
     def __init__(self, instrument: Instrument) -> None:
-        self.symbol = instrument.symbol
-        self.book = Book(
-            written_grain(instrument.price_tick), written_grain(instrument.quantity_step)
-        )
-        self.codec = BybitCodec(plain_symbol(instrument.symbol), self.book)
-        self.decode = self.codec.decode
-        self.told_synced = False
-        self.contradicted = False
-        """Never: there are no quotes to compare with."""
-        self._published_id = 0
-
-    def top(self, at_ns: int) -> BookTick | None:
-        """Return the newest top; update ids begin again when the service restarts."""
-        top = self.codec.top(IMBALANCE_LEVELS)
-        if top is None or top[1] == self._published_id:
-            return None
-        self._published_id = top[1]
-        return BookTick(self.symbol, at_ns, *top)
+        symbol = instrument.symbol
+        codec = BybitCodec(plain_symbol(symbol), _book_of(instrument))
+        super().__init__(symbol, codec, BookTick)
+        self.decode = codec.decode
 
     def trades(self, at_ns: int) -> tuple[TradeTick, ...]:
         """Return the trades of the last frame, oldest first."""
@@ -270,6 +218,10 @@ def symbol_feed(dialect: str, symbol: str, instrument: Instrument | None) -> Sym
         return BybitFeed(instrument)
     msg = f"no market data dialect {dialect!r}; there are binance, bybit, ticks"
     raise ValueError(msg)
+
+
+def _book_of(instrument: Instrument) -> Book:
+    return Book(written_grain(instrument.price_tick), written_grain(instrument.quantity_step))
 
 
 def written_grain(step: Decimal) -> str:
