@@ -113,6 +113,11 @@ cdef class Layers:
         Raise ValueError for a price that is not a positive number or a quantity outside 0..1e18;
         nothing is changed then.
         """
+        return self.step_book(at_ns, bid, bid_quantity, ask, ask_quantity) != 0
+
+    cdef int step_book(
+        self, int64_t at_ns, double bid, double bid_quantity, double ask, double ask_quantity
+    ) except -1:
         cdef double mid = 0.5 * (bid + ask)
         cdef double log_mid
         cdef Cross cross

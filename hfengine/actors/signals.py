@@ -5,28 +5,15 @@ from typing import Any, ClassVar
 
 from hfengine.actors.layering import layers_of
 from hfengine.actors.wiring import WiredActor, Wiring
-from hfengine.kernels.histogram import now_ns
-from hfengine.kernels.layers import ENTRY, NO_SIGNAL, Layers
-from hfengine.messages import LONG, SHORT, BookTick, Entry, Forecast, Refusal, Report, TradeTick
+from hfengine.kernels.layers import Layers
+from hfengine.kernels.signal_turn import ENTERED, FORECAST_DUE, REFUSED, Seat, SignalTurn
+from hfengine.messages import BookTick, Entry, Forecast, Refusal, Report, TradeTick
 from hfengine.oversight import MarketQuality
 from hfengine.runtime.actor import Policy, handles
 
 REARM_REFUSED_NS = 1_000_000_000
 QUALITY_NS = 1_000_000_000
 """Least time between two words on one market's quality."""
-
-
-class Seat:
-    """One symbol's layers and when they may next forecast and raise a signal."""
-
-    __slots__ = ("forecast_ns", "layers", "quality_ns", "rearm_ns", "update_book")
-
-    def __init__(self, layers: Layers) -> None:
-        self.layers = layers
-        self.update_book = layers.update_book
-        self.forecast_ns = 0
-        self.quality_ns = 0
-        self.rearm_ns = 0
 
 
 class Signals(WiredActor):
@@ -46,6 +33,8 @@ class Signals(WiredActor):
         self._cooldown_ns = int(signals.cooldown_s * 1e9)
         self._forecast_ns = int(signals.forecast_every_ms * 1e6)
         self._record = wiring.stages.signals.record_since
+        self._turn = SignalTurn(self._seats, wiring.stages.signals)
+        self._take = self._turn.take
         self._numbers = wiring.signals
 
     @handles(TradeTick)
@@ -57,23 +46,24 @@ class Signals(WiredActor):
     @handles(BookTick)
     def on_book(self, tick: BookTick) -> None:
         """Update the layers, tell the forecast when due, raise a signal when there is one."""
-        started_ns = now_ns()
+        due = self._take(tick)
+        if due:
+            self._tell(tick, due)
+
+    def _tell(self, tick: BookTick, due: int) -> None:
         seat = self._seats[tick.symbol]
-        at_ns = tick.at_ns
-        if seat.update_book(at_ns, tick.bid, tick.bid_quantity, tick.ask, tick.ask_quantity):
-            if at_ns >= seat.forecast_ns:
-                seat.forecast_ns = at_ns + self._forecast_ns
-                self._tell_forecast(tick, seat.layers)
-                if at_ns >= seat.quality_ns:
-                    seat.quality_ns = at_ns + QUALITY_NS
-                    self._tell_quality(tick, seat.layers)
-            if at_ns >= seat.rearm_ns:
-                verdict = seat.layers.gate()
-                if verdict != NO_SIGNAL:
-                    self._record(started_ns)
-                    self._raise(tick, seat, entered=verdict == ENTRY)
-                    return
-        self._record(started_ns)
+        if due & FORECAST_DUE:
+            at_ns = tick.at_ns
+            seat.forecast_ns = at_ns + self._forecast_ns
+            self._tell_forecast(tick, seat.layers)
+            if at_ns >= seat.quality_ns:
+                seat.quality_ns = at_ns + QUALITY_NS
+                self._tell_quality(tick, seat.layers)
+            self._record(self._turn.started_ns)
+        if due & ENTERED:
+            self._enter(tick, seat)
+        elif due & REFUSED:
+            self._refuse(tick, seat)
 
     def _tell_forecast(self, tick: BookTick, layers: Layers) -> None:
         self.publish(
@@ -99,39 +89,21 @@ class Signals(WiredActor):
             )
         )
 
-    def _raise(self, tick: BookTick, seat: Seat, *, entered: bool) -> None:
-        number = self._numbers.draw()
-        layers = seat.layers
-        if not entered:
-            seat.rearm_ns = tick.at_ns + REARM_REFUSED_NS
-            self.publish(
-                Refusal(
-                    number,
-                    tick.symbol,
-                    tick.at_ns,
-                    layers.refused_gate,
-                    layers.refused_measured,
-                    layers.refused_threshold,
-                )
-            )
-            return
+    def _enter(self, tick: BookTick, seat: Seat) -> None:
         seat.rearm_ns = tick.at_ns + self._cooldown_ns
-        drift = layers.drift
+        self.publish(seat.entry(Entry, self._numbers.draw(), tick))
+
+    def _refuse(self, tick: BookTick, seat: Seat) -> None:
+        layers = seat.layers
+        seat.rearm_ns = tick.at_ns + REARM_REFUSED_NS
         self.publish(
-            Entry(
-                number,
+            Refusal(
+                self._numbers.draw(),
                 tick.symbol,
                 tick.at_ns,
-                tick.exchange_ms * 1_000_000,
-                LONG if drift > 0.0 else SHORT,
-                tick.bid,
-                tick.ask,
-                layers.forecast,
-                drift,
-                layers.confidence,
-                layers.half_life_s,
-                layers.sigma,
-                layers.atr,
+                layers.refused_gate,
+                layers.refused_measured,
+                layers.refused_threshold,
             )
         )
 

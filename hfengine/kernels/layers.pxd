@@ -32,6 +32,9 @@ cdef class Layers:
     cdef double[LAYERS] _expectations
     cdef double[LAYERS] _confidences
 
+    cdef int step_book(
+        self, int64_t at_ns, double bid, double bid_quantity, double ask, double ask_quantity
+    ) except -1
     cdef void clear(self) noexcept
     cdef void expect(self) noexcept nogil
     cdef double reverting(self) noexcept nogil

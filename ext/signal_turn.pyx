@@ -1,0 +1,93 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The turn of a book tick through the layers without a step of the interpreter.
+
+Most ticks raise nothing: they end here. What is due else is told by the caller, who hears what.
+"""
+
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from hfengine.kernels.histogram cimport Histogram, mono_ns
+from hfengine.kernels.layers cimport Layers
+from hfengine.kernels.layers import ENTRY, NO_SIGNAL
+
+cdef enum:
+    C_FORECAST = 1, C_ENTRY = 2, C_REFUSED = 4
+
+FORECAST_DUE = C_FORECAST
+ENTERED = C_ENTRY
+REFUSED = C_REFUSED
+
+cdef int JUDGED_NOTHING = NO_SIGNAL
+cdef int JUDGED_ENTRY = ENTRY
+
+
+cdef class Seat:
+    """One symbol's layers and when they may next speak. See the stub."""
+
+    cdef readonly Layers layers
+    cdef public int64_t forecast_ns
+    cdef public int64_t quality_ns
+    cdef public int64_t rearm_ns
+
+    def __init__(self, Layers layers not None):
+        self.layers = layers
+
+    def entry(self, entry_class, int64_t number, tick):
+        cdef Layers layers = self.layers
+        cdef double drift = layers.fusion._drift
+        return entry_class(
+            number,
+            tick.symbol,
+            tick.at_ns,
+            <int64_t>tick.exchange_ms * 1_000_000,
+            1 if drift > 0.0 else -1,
+            tick.bid,
+            tick.ask,
+            layers._mid * (1.0 + drift),
+            drift,
+            layers.fusion._confidence,
+            layers.fusion._half_life_s,
+            layers.volatility.sigma_now(),
+            layers.atr,
+        )
+
+
+cdef class SignalTurn:
+    """Take the ticks of many symbols. See the stub."""
+
+    cdef readonly int64_t started_ns
+    cdef dict seats
+    cdef Histogram took
+
+    def __init__(self, dict seats not None, Histogram took not None):
+        for seat in seats.values():
+            if not isinstance(seat, Seat):
+                raise TypeError(f"a seat must be a Seat, not {type(seat).__name__}")
+        self.seats = seats
+        self.took = took
+
+    def take(self, tick):
+        cdef PyObject* found
+        cdef Seat seat
+        cdef int64_t at_ns
+        cdef int verdict
+        cdef int due = 0
+        self.started_ns = mono_ns()
+        symbol = tick.symbol
+        found = PyDict_GetItem(self.seats, symbol)
+        if found is NULL:
+            raise KeyError(symbol)
+        seat = <Seat>found
+        at_ns = tick.at_ns
+        if seat.layers.step_book(at_ns, tick.bid, tick.bid_quantity, tick.ask, tick.ask_quantity):
+            if at_ns >= seat.forecast_ns:
+                due = C_FORECAST
+            if at_ns >= seat.rearm_ns:
+                verdict = seat.layers.fusion.judge()
+                if verdict != JUDGED_NOTHING:
+                    due |= C_ENTRY if verdict == JUDGED_ENTRY else C_REFUSED
+        if not due & C_FORECAST:
+            self.took.record_ns(mono_ns() - self.started_ns)
+        return due

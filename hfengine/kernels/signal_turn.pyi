@@ -1,0 +1,46 @@
+"""The turn of a book tick through the layers in compiled code."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from hfengine.kernels.histogram import Histogram
+from hfengine.kernels.layers import Layers
+
+FORECAST_DUE: int
+ENTERED: int
+REFUSED: int
+"""What may be due after a tick, in any sum; a signal is either entered or refused."""
+
+E = TypeVar("E")
+
+class Seat:
+    """One symbol's layers and, in ns, when they may next tell a forecast, a quality, a signal."""
+
+    forecast_ns: int
+    quality_ns: int
+    rearm_ns: int
+
+    def __init__(self, layers: Layers) -> None: ...
+    @property
+    def layers(self) -> Layers: ...
+    def entry(self, entry_class: Callable[..., E], number: int, tick: Any) -> E:
+        """Return the wish that the layers' state and this tick make, signal `number`.
+
+        The class is called with the number, the tick's symbol, time and venue time (ns), side, bid,
+        ask, forecast price, drift, confidence, half-life (s), volatility per root second and atr.
+        """
+
+class SignalTurn:
+    """Takes the ticks of many symbols, timing into `took` what ends here."""
+
+    def __init__(self, seats: Mapping[str, Seat], took: Histogram) -> None: ...
+    def take(self, tick: Any) -> int:
+        """Feed a tick to its symbol's layers; return what is due now, 0 for nothing.
+
+        A turn with a forecast due is not timed: the caller does when it is told. Raises KeyError
+        for a symbol without a seat, ValueError for a quote that is none.
+        """
+
+    @property
+    def started_ns(self) -> int:
+        """Return the monotonic time at which the newest turn began."""
