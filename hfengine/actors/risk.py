@@ -9,6 +9,7 @@ from hfengine.actors.exits import ExitsUnderWay
 from hfengine.actors.exposure import Exposure
 from hfengine.actors.risk_watch import RiskWatch
 from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.kernels.entry_gate import EntryGate
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
     BalanceChanged,
@@ -80,6 +81,13 @@ class Risk(WiredActor):
         self._data_age_max_ms = self.settings.risk.data_age_max_ms
         self._spread_max_bps = self.settings.risk.spread_max_bps
         self._proof_age_max_ns = int(self.settings.leverage.proof_age_max_s * 1e9)
+        self._opens = EntryGate(
+            self._cleared,
+            self._trusted,
+            self._data_age_max_ms,
+            self._spread_max_bps,
+            self._proof_age_max_ns,
+        ).opens
         self._positions_max = self.settings.sizing.positions_max
         self._entries = 0
 
@@ -258,8 +266,12 @@ class Risk(WiredActor):
     def on_entry(self, entry: Entry) -> None:
         """Turn an entry wish into a bracket, or into a refusal."""
         started_ns = now_ns()
+        account: Account | None = None
+        if not self._rests and self._journal_ok():
+            account = self._opens(entry, self.clock.now_ns())
         try:
-            account = self._gate(entry)
+            if account is None:
+                account = self._gate(entry)
             symbol = entry.symbol
             bracket, warnings = self._planners[symbol].plan(
                 entry, self._trusted[symbol], account, self._marks.get(symbol), self._intents
@@ -299,7 +311,7 @@ class Risk(WiredActor):
         """Return the account the entry may use; raises Refused at the first gate that fails.
 
         The standing gates were judged when what they look at changed; what depends on the moment
-        or on the entry is asked now.
+        or on the entry is asked now. `EntryGate` asked the same first, without names.
         """
         symbol = entry.symbol
         if not self._journal_ok():
