@@ -1,4 +1,7 @@
-"""Order frames beside json, msgspec and ccxt; and a whole `place`, frame built and handed over."""
+"""Order frames beside json, msgspec and ccxt; from a request in one call and step by step.
+
+And a whole `place`: frame built, handed over, answer awaited.
+"""
 
 import asyncio
 import json
@@ -19,7 +22,7 @@ from hfengine.kernels.signing import HmacSha256
 from hfengine.requests import OrderRequest
 from hfengine.venues.binance_order_entry import BinanceOrderEntry
 from hfengine.venues.bybit_order_entry import BybitOrderEntry
-from hfengine.venues.order_entry import Credentials, OrderEntrySettings
+from hfengine.venues.order_entry import TIF, Credentials, OrderEntrySettings
 from tests.reference.binance_orders import BinanceOrders as PlainBinance
 from tests.reference.bybit_orders import order_create
 
@@ -30,8 +33,86 @@ ORDER = (1_723_118_400_000_001, 1_723_118_400_123, "hf-0123456789-000001e0", 1, 
 PROTECTED = (*ORDER, 611111, 613333, True)
 
 
+def entry() -> OrderRequest:
+    """A protected limit entry, every number of it new."""
+    return OrderRequest(
+        client_id="hf-0123456789-000001e0",
+        symbol="BTCUSDT",
+        side=1,
+        kind="limit",
+        quantity=Decimal("0.007"),
+        price=Decimal("61234.5"),
+        tif="ioc",
+        stop=Decimal("61111.1"),
+        target=Decimal("61333.3"),
+    )
+
+
+def reducing() -> OrderRequest:
+    """A reduce-only market order."""
+    return OrderRequest(
+        client_id="hf-0123456789-000001x0",
+        symbol="BTCUSDT",
+        side=-1,
+        kind="market",
+        quantity=Decimal("0.007"),
+        reduce_only=True,
+    )
+
+
+ORDERS = {"entry": entry, "exit": reducing}
+
+
 def test_grid_count(benchmark: BenchmarkFixture) -> None:
+    """A number not seen before: none is known by identity."""
+    count = Grid("0.10").count
+
+    def fresh() -> tuple[tuple[Decimal], dict[str, Any]]:
+        return (Decimal("61234.5"),), {}
+
+    assert benchmark.pedantic(count, setup=fresh, rounds=20_000, warmup_rounds=2_000) == 612345
+
+
+def test_grid_count_again(benchmark: BenchmarkFixture) -> None:
     assert benchmark(Grid("0.10").count, Decimal("61234.5")) == 612345
+
+
+def step_by_step(orders: BybitOrders, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
+    """Frame an entry as Python does where the template declines."""
+    count = orders.price.count
+    return orders.limit(
+        request_id,
+        now_ms,
+        request.client_id,
+        request.side,
+        orders.quantity.count(request.quantity),
+        count(request.price),
+        TIF[request.tif],
+        request.reduce_only,
+        count(request.stop),
+        count(request.target),
+        request.protect_by == "mark",
+    )
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("template", [BYBIT, BINANCE], ids=["bybit", "binance"])
+def test_of_request(
+    benchmark: BenchmarkFixture, template: BybitOrders | BinanceOrders, order: str
+) -> None:
+    def fresh() -> tuple[tuple[OrderRequest, int, int], dict[str, Any]]:
+        return (ORDERS[order](), *ORDER[:2]), {}
+
+    made = benchmark.pedantic(template.of_request, setup=fresh, rounds=20_000, warmup_rounds=2_000)
+    assert b"0.007" in made
+
+
+def test_bybit_peer_step_by_step(benchmark: BenchmarkFixture) -> None:
+    def fresh() -> tuple[tuple[BybitOrders, OrderRequest, int, int], dict[str, Any]]:
+        return (BYBIT, entry(), *ORDER[:2]), {}
+
+    made = benchmark.pedantic(step_by_step, setup=fresh, rounds=20_000, warmup_rounds=2_000)
+    assert b"61234.50" in made
 
 
 def test_peer_decimal_division(benchmark: BenchmarkFixture) -> None:
@@ -129,12 +210,13 @@ class Sink:
         self.last = payload
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dialect", ["bybit", "binance"])
-def test_place(benchmark: BenchmarkFixture, dialect: str) -> None:
+def test_place(benchmark: BenchmarkFixture, dialect: str, order: str) -> None:
     """Request in, bytes at the link, answer awaited; a bracket of two frames on Binance."""
     loop = asyncio.new_event_loop()
     make = BybitOrderEntry if dialect == "bybit" else BinanceOrderEntry
-    entry = make(
+    session = make(
         {"BTCUSDT": load_catalogue(dialect).find("BTCUSDT")},
         Credentials(KEY, SECRET),
         clock=WallClock(),
@@ -142,25 +224,14 @@ def test_place(benchmark: BenchmarkFixture, dialect: str) -> None:
         settings=OrderEntrySettings(),
     )
     sink = Sink()
-    entry.opened(sink)
+    session.opened(sink)
     if dialect == "bybit":
-        entry.heard(b'{"op":"auth","retCode":0}', 1)
-    request = OrderRequest(
-        client_id="hf-0123456789-000001e0",
-        symbol="BTCUSDT",
-        side=1,
-        kind="limit",
-        quantity=Decimal("0.007"),
-        price=Decimal("61234.5"),
-        tif="ioc",
-        stop=Decimal("61111.1"),
-        target=Decimal("61333.3"),
-    )
+        session.heard(b'{"op":"auth","retCode":0}', 1)
 
     def fresh() -> tuple[tuple[OrderRequest], dict[str, Any]]:
-        entry._waiting.clear()
-        return (request,), {}
+        session._waiting.clear()
+        return (ORDERS[order](),), {}
 
-    benchmark.pedantic(entry.place, setup=fresh, rounds=20_000, warmup_rounds=2_000)
+    benchmark.pedantic(session.place, setup=fresh, rounds=20_000, warmup_rounds=2_000)
     assert b"BTCUSDT" in sink.last
     loop.close()

@@ -11,8 +11,17 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from hfengine.kernels.grid cimport Grid
+from hfengine.kernels.order_line cimport (
+    LIMIT,
+    MARKET,
+    STOP_MARKET,
+    TAKE_PROFIT_MARKET,
+    Asked,
+    OrderFrames,
+)
 from hfengine.kernels.order_text cimport (
     FRAME_BYTES,
+    ID_BYTES_MAX,
     KEY_BYTES_MAX,
     Place,
     SYMBOL_BYTES_MAX,
@@ -35,10 +44,8 @@ TIF[:] = ["GTC", "IOC", "FOK", "GTX"]
 
 @cython.final
 @cython.auto_pickle(False)
-cdef class BinanceOrders:
+cdef class BinanceOrders(OrderFrames):
     # every parameter goes into the signed query and into the frame; both grow side by side
-    cdef Grid _price
-    cdef Grid _quantity
     cdef HmacSha256 _signer
     cdef bytes _place_query
     cdef bytes _place_frame
@@ -80,14 +87,6 @@ cdef class BinanceOrders:
         self._cancel_frame = head % (b"algoOrder.cancel", b"", key, b"clientAlgoId")
         self._symbol_query = b"&symbol=%s" % name
         self._symbol_frame = b'","symbol":"%s"' % name
-
-    @property
-    def price(self) -> Grid:
-        return self._price
-
-    @property
-    def quantity(self) -> Grid:
-        return self._quantity
 
     cdef inline void _put(self, const char* query, const char* frame) noexcept nogil:
         self._query_end = put(self._query_end, query)
@@ -139,18 +138,17 @@ cdef class BinanceOrders:
         place = put(place + HEX_BYTES, '"}}')
         return PyBytes_FromStringAndSize(<const char*>self._frame, place - self._frame)
 
-    def limit(
+    cdef bytes _limit(
         self,
         int64_t request_id,
         int64_t now_ms,
-        str client_id not None,
+        object client_id,
         int side,
         int64_t steps,
         int64_t ticks,
-        int tif=0,
-        bint reduce_only=False,
-    ) -> bytes:
-        """Return the signed frame of a limit order."""
+        int tif,
+        bint reduce_only,
+    ):
         check_side(side)
         check_stamp(request_id, now_ms)
         self._quantity.check(steps, 1)
@@ -169,16 +167,15 @@ cdef class BinanceOrders:
         self._put("&type=LIMIT", ',"type":"LIMIT"')
         return self._sign()
 
-    def market(
+    cdef bytes _market(
         self,
         int64_t request_id,
         int64_t now_ms,
-        str client_id not None,
+        object client_id,
         int side,
         int64_t steps,
-        bint reduce_only=False,
-    ) -> bytes:
-        """Return the signed frame of a market order."""
+        bint reduce_only,
+    ):
         check_side(side)
         check_stamp(request_id, now_ms)
         self._quantity.check(steps, 1)
@@ -192,18 +189,17 @@ cdef class BinanceOrders:
         self._put("&type=MARKET", ',"type":"MARKET"')
         return self._sign()
 
-    def conditional(
+    cdef bytes _conditional(
         self,
         int64_t request_id,
         int64_t now_ms,
-        str client_id not None,
+        object client_id,
         int side,
         bint target,
         int64_t trigger_ticks,
-        int64_t steps=0,
-        bint by_mark=True,
-    ) -> bytes:
-        """Return the signed frame of a stop or take-profit; 0 steps close the whole position."""
+        int64_t steps,
+        bint by_mark,
+    ):
         check_side(side)
         check_stamp(request_id, now_ms)
         self._quantity.check(steps, 0)
@@ -239,3 +235,94 @@ cdef class BinanceOrders:
         self._put_number(self._recv_window_ms)
         self._put_time(now_ms)
         return self._sign()
+
+    def limit(
+        self,
+        int64_t request_id,
+        int64_t now_ms,
+        str client_id not None,
+        int side,
+        int64_t steps,
+        int64_t ticks,
+        int tif=0,
+        bint reduce_only=False,
+    ) -> bytes:
+        """Return the signed frame of a limit order."""
+        return self._limit(
+            request_id, now_ms, client_id, side, steps, ticks, tif, reduce_only
+        )
+
+    def market(
+        self,
+        int64_t request_id,
+        int64_t now_ms,
+        str client_id not None,
+        int side,
+        int64_t steps,
+        bint reduce_only=False,
+    ) -> bytes:
+        """Return the signed frame of a market order."""
+        return self._market(
+            request_id, now_ms, client_id, side, steps, reduce_only
+        )
+
+    def conditional(
+        self,
+        int64_t request_id,
+        int64_t now_ms,
+        str client_id not None,
+        int side,
+        bint target,
+        int64_t trigger_ticks,
+        int64_t steps=0,
+        bint by_mark=True,
+    ) -> bytes:
+        """Return the signed frame of a stop or take-profit; 0 steps close the whole position."""
+        return self._conditional(
+            request_id, now_ms, client_id, side, target, trigger_ticks, steps, by_mark
+        )
+
+    cdef object frame(self, Asked* asked, int64_t request_id, int64_t now_ms):
+        cdef int64_t stop = self._price.counted(<object>asked.stop)
+        cdef int64_t target = self._price.counted(<object>asked.target)
+        cdef int64_t ticks = 0
+        cdef int64_t steps = 0
+        cdef bint conditional = asked.kind == STOP_MARKET or asked.kind == TAKE_PROFIT_MARKET
+        client_id = <str>asked.client_id
+        if stop < 0 or target < 0 or (asked.close_position and not conditional):
+            return None
+        if (stop or target) and (asked.reduce_only or len(client_id) >= ID_BYTES_MAX):
+            return None
+        if conditional:
+            ticks = self._price.counted(<object>asked.trigger)
+        elif asked.kind == LIMIT:
+            ticks = self._price.counted(<object>asked.price)
+        if not asked.close_position:
+            steps = self._quantity.counted(<object>asked.quantity)
+        if ticks < 0 or steps < 0 or (conditional and not steps and not asked.close_position):
+            return None
+        if asked.kind == LIMIT:
+            return self._limit(
+                request_id,
+                now_ms,
+                client_id,
+                asked.side,
+                steps,
+                ticks,
+                asked.tif,
+                asked.reduce_only,
+            )
+        if asked.kind == MARKET:
+            return self._market(
+                request_id, now_ms, client_id, asked.side, steps, asked.reduce_only
+            )
+        return self._conditional(
+            request_id,
+            now_ms,
+            client_id,
+            asked.side,
+            asked.kind == TAKE_PROFIT_MARKET,
+            ticks,
+            steps,
+            asked.trigger_by_mark,
+        )

@@ -2,34 +2,104 @@
 """One entry's bracket decided in one call: distances, fees, joint solve, size, grid, buffer.
 
 Prices and sums are USDT, quantities base units, fees and moves plain fractions of price; what
-leaves is whole ticks and steps of the instrument's grid.
+leaves is whole ticks and steps of the instrument's grid. `open` reads the messages by the places
+of their fields and builds the next one: it lies between every signal and its order.
 """
 
 cimport cython
-from libc.math cimport fabs, fmax, fmin, isfinite, sqrt
+from cpython.object cimport PyTypeObject, Py_TYPE
+from cpython.ref cimport PyObject
+from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.math cimport INFINITY, copysign, fabs, fmax, fmin, isfinite, sqrt
 
+from decimal import Decimal
+
+from hfengine.kernels.grid cimport Grid as WrittenGrid
 from hfengine.kernels.liquidation cimport (
     RiskTiers, buffer_usdt, cross_price, isolated_price, largest_notional, stop_is_safe
 )
 from hfengine.kernels.sizing cimport (
     Grid, Sizer, break_even_win_rate, expected_edge, grid_of, on_grid, whole_steps
 )
+from hfengine.kernels.sizing import BINDINGS
+
+cdef extern from *:
+    """
+    #include <structmember.h>
+
+    /* Where a slot of an instance lies; 0 for what is no slot holding an object. */
+    static Py_ssize_t hf_place(PyObject *slot) {
+        if (!Py_IS_TYPE(slot, &PyMemberDescr_Type)) return 0;
+        PyMemberDef *member = ((PyMemberDescrObject *)slot)->d_member;
+        return member->type == T_OBJECT_EX ? member->offset : 0;
+    }
+    """
+    Py_ssize_t hf_place(object slot)
+    object PyObject_Vectorcall(
+        object callable, PyObject** arguments, size_t count, PyObject* names)
+    bint PyFloat_CheckExact(PyObject* number)
+    double PyFloat_AS_DOUBLE(PyObject* number)
+    double PyFloat_AsDouble(PyObject* number) except? -1.0
+    bint PyLong_CheckExact(PyObject* number)
+    long long PyLong_AsLongLongAndOverflow(PyObject* number, int* overflow) except? -1
 
 cdef enum:
     C_PERCENT, C_ATR, C_FORECAST
 cdef enum:
     G_NONE, G_ATR, G_FEE_EDGE, G_BREAK_EVEN, G_STOP_SIDE, G_TARGET_SIDE, G_TIER
-    G_LIQUIDATION_BUFFER, G_STOP_NEAR, G_SIZE
+    G_LIQUIDATION_BUFFER, G_STOP_NEAR, G_SIZE, G_CHASE
+cdef enum:
+    E_SIGNAL_ID, E_SYMBOL, E_AT_NS, E_TICK_NS, E_SIDE, E_BID, E_ASK, E_FORECAST, E_DRIFT
+    E_CONFIDENCE, E_HALF_LIFE_S, E_VOLATILITY, E_ATR
+cdef enum:
+    P_AT_NS, P_GOT, P_MARGIN_MODE
+cdef enum:
+    M_FUNDING_RATE, M_NEXT_FUNDING_NS
+cdef enum:
+    A_EQUITY, A_WALLET, A_FREE_MARGIN, A_MAINTENANCE, A_EXPOSURE, A_COUNT
 
 PERCENT, ATR, FORECAST = range(3)
 GATES = (
     "", "atr", "fee_edge", "break_even_win_rate", "stop_side", "target_side", "tier",
-    "liquidation_buffer", "liquidation_buffer", "size",
+    "liquidation_buffer", "liquidation_buffer", "size", "liquidation_buffer",
 )
 DETAILS = (
     "", "not enough bars yet", "", "", "the stop would trigger at once",
     "the target would trigger at once", "", "", "stop too near liquidation", "",
+    "after the longest chase of the entry",
 )
+# in the order of the enums above; the messages themselves are handed to `prepare`
+ENTRY_FIELDS = (
+    "signal_id", "symbol", "at_ns", "tick_ns", "side", "bid", "ask", "forecast", "drift",
+    "confidence", "half_life_s", "volatility", "atr",
+)
+PROOF_FIELDS = ("at_ns", "got", "margin_mode")
+MARK_FIELDS = ("funding_rate", "next_funding_ns")
+# up to here a double tells neighbouring integers apart
+cdef double EXACT_MAX = 9007199254740992.0
+# differences of two times under this many nanoseconds stay in a long long
+cdef long long TIME_MAX = 1LL << 62
+
+
+cdef inline PyObject* field(object message, unsigned short place) noexcept:
+    # a frozen message holds all its fields as long as it lives: borrowed is enough
+    return (<PyObject**>(<char*><PyObject*>message + place))[0]
+
+
+cdef inline double as_double(PyObject* number) except? -1.0:
+    if PyFloat_CheckExact(number):
+        return PyFloat_AS_DOUBLE(number)
+    return PyFloat_AsDouble(number)
+
+
+cdef int find_places(object message_class, tuple names, unsigned short* places) except -1:
+    cdef Py_ssize_t place
+    for i, name in enumerate(names):
+        place = hf_place(getattr(message_class, name, None))
+        if not 0 < place < 65536:
+            raise TypeError(f"{message_class.__name__}.{name} is no slot of a struct")
+        places[i] = <unsigned short>place
+    return 0
 
 
 @cython.final
@@ -81,12 +151,170 @@ cdef class Bracket:
         cdef double ticks = whole_steps(&self.price_grid, price_usdt)
         return ticks if on_grid(&self.price_grid, ticks) >= price_usdt else ticks + 1.0
 
+    def prepare(
+        self, entry_class not None, proof_class not None, mark_class not None,
+        bracket_class not None, tick not None, step not None, double exposure_cap_usdt,
+        double chase
+    ):
+        find_places(entry_class, ENTRY_FIELDS, self.entry_at)
+        find_places(proof_class, PROOF_FIELDS, self.proof_at)
+        find_places(mark_class, MARK_FIELDS, self.mark_at)
+        self.entry_class = entry_class
+        self.proof_class = proof_class
+        self.mark_class = mark_class
+        self.bracket_class = bracket_class
+        self.tick = tick
+        self.step = step
+        try:
+            self.written_ticks = WrittenGrid(f"{tick:f}")
+            self.written_steps = WrittenGrid(f"{step:f}")
+        except ValueError:
+            # no venue's grid is so fine: an order on it is refused where it is written
+            self.written_ticks = self.written_steps = None
+        self.bindings = BINDINGS
+        self.exposure_cap_usdt = exposure_cap_usdt
+        self.chase = chase
+        self.grid_is_exact = (
+            self.price_grid.units > 0.0
+            and Decimal(self.price_grid.units) == tick * Decimal(self.price_grid.scale))
+
     def plan(
         self, int side, double bid, double ask, double forecast, double drift,
         double volatility, double atr, int leverage, bint cross, double equity_usdt,
         double wallet_usdt, double free_margin_usdt, double maintenance_usdt,
         double exposure_usdt, double funding
     ):
+        return self.decide(
+            side, bid, ask, forecast, drift, volatility, atr, leverage, cross, equity_usdt,
+            wallet_usdt, free_margin_usdt, maintenance_usdt, exposure_usdt, funding)
+
+    @cython.binding(False)
+    def open(self, entry, proof, account, mark, intents):
+        cdef int side
+        cdef double ask, drift, exposure
+        if (Py_TYPE(entry) != <PyTypeObject*><PyObject*>self.entry_class
+                or Py_TYPE(proof) != <PyTypeObject*><PyObject*>self.proof_class
+                or not PyTuple_Check(account) or PyTuple_GET_SIZE(account) != A_COUNT):
+            raise TypeError("an entry, a proof and an account of the classes prepared for")
+        side = <object>field(entry, self.entry_at[E_SIDE])
+        ask = as_double(field(entry, self.entry_at[E_ASK]))
+        exposure = as_double(<PyObject*>PyTuple_GET_ITEM(account, A_EXPOSURE))
+        if side > 0 and self.exposure_cap_usdt != INFINITY:
+            exposure = self.exposure_at_limit(exposure, ask)
+        # slippage is paid both ways, the chase but once
+        drift = as_double(field(entry, self.entry_at[E_DRIFT]))
+        if self.decide(
+            side,
+            as_double(field(entry, self.entry_at[E_BID])),
+            ask,
+            as_double(field(entry, self.entry_at[E_FORECAST])),
+            drift + copysign(self.chase, drift),
+            as_double(field(entry, self.entry_at[E_VOLATILITY])),
+            as_double(field(entry, self.entry_at[E_ATR])),
+            <object>field(proof, self.proof_at[P_GOT]),
+            <object>field(proof, self.proof_at[P_MARGIN_MODE]) == "cross",
+            as_double(<PyObject*>PyTuple_GET_ITEM(account, A_EQUITY)),
+            as_double(<PyObject*>PyTuple_GET_ITEM(account, A_WALLET)),
+            as_double(<PyObject*>PyTuple_GET_ITEM(account, A_FREE_MARGIN)),
+            as_double(<PyObject*>PyTuple_GET_ITEM(account, A_MAINTENANCE)),
+            exposure,
+            0.0 if mark is None else self.funding(side, entry, mark),
+        ) != G_NONE:
+            return None
+        if self.chase != 0.0 and self.prove_chase(side) != G_NONE:
+            return None
+        bracket = self.build(entry, proof, intents)
+        return bracket, None if self.edge_failed or self.rate_failed else ()
+
+    cdef object build(self, object entry, object proof, object intents):
+        """Return the bracket decided; what entry and proof hold is passed on as it is."""
+        cdef PyObject* held[17]
+        number = intents.draw()
+        quantity = self.step * self.quantity_steps
+        price = self.tick * self.price_ticks
+        stop = self.tick * self.stop_ticks
+        target = self.tick * self.target_ticks
+        cdef object liquidation = self.liquidation
+        if self.written_steps is not None:
+            # whoever writes the order counts them again
+            self.written_steps.know(quantity, self.quantity_steps)
+            self.written_ticks.know(price, self.price_ticks)
+            self.written_ticks.know(stop, self.stop_ticks)
+            self.written_ticks.know(target, self.target_ticks)
+        held[0] = <PyObject*>number
+        held[1] = field(entry, self.entry_at[E_SIGNAL_ID])
+        held[2] = field(entry, self.entry_at[E_SYMBOL])
+        held[3] = field(entry, self.entry_at[E_AT_NS])
+        held[4] = field(entry, self.entry_at[E_TICK_NS])
+        held[5] = field(entry, self.entry_at[E_SIDE])
+        held[6] = <PyObject*>quantity
+        held[7] = <PyObject*>price
+        held[8] = <PyObject*>stop
+        held[9] = <PyObject*>target
+        held[10] = field(proof, self.proof_at[P_GOT])
+        held[11] = <PyObject*>liquidation
+        held[12] = field(proof, self.proof_at[P_AT_NS])
+        held[13] = field(entry, self.entry_at[E_DRIFT])
+        held[14] = field(entry, self.entry_at[E_CONFIDENCE])
+        held[15] = field(entry, self.entry_at[E_HALF_LIFE_S])
+        held[16] = <PyObject*>PyTuple_GET_ITEM(self.bindings, self.binding)
+        return PyObject_Vectorcall(self.bracket_class, held, 17, NULL)
+
+    cdef double exposure_at_limit(self, double exposure_usdt, double ask) except? -1.0:
+        """Return what counts as open: the kernel sizes at the ask, a buy may fill at its limit."""
+        cdef double cap_usdt = self.exposure_cap_usdt
+        cdef double limit
+        if ask != 0.0:
+            limit = 1.0 + self.slippage + self.price_grid.step / ask
+            if limit != 0.0:
+                return cap_usdt - (cap_usdt - exposure_usdt) / limit
+        raise ZeroDivisionError("float division by zero")
+
+    cdef double funding(self, int side, object entry, object mark) except? -1.0:
+        """Return the funding an entry would pay within two half-lives, as a fraction."""
+        cdef PyObject* at_held = field(entry, self.entry_at[E_AT_NS])
+        cdef PyObject* next_held
+        cdef long long at_ns = 0, next_ns = 0
+        cdef int beyond = 0, also = 0
+        cdef double until_s, paid
+        if Py_TYPE(mark) != <PyTypeObject*><PyObject*>self.mark_class:
+            raise TypeError("a mark of the class prepared for")
+        next_held = field(mark, self.mark_at[M_NEXT_FUNDING_NS])
+        if PyLong_CheckExact(at_held) and PyLong_CheckExact(next_held):
+            at_ns = PyLong_AsLongLongAndOverflow(at_held, &beyond)
+            next_ns = PyLong_AsLongLongAndOverflow(next_held, &also)
+        else:
+            beyond = 1
+        if beyond or also or not (-TIME_MAX < at_ns < TIME_MAX and -TIME_MAX < next_ns < TIME_MAX):
+            until_s = (<object>next_held - <object>at_held) / 1e9
+        else:
+            until_s = <double>(next_ns - at_ns) / 1e9
+        if not 0.0 <= until_s <= 2.0 * as_double(field(entry, self.entry_at[E_HALF_LIFE_S])):
+            return 0.0
+        paid = side * as_double(field(mark, self.mark_at[M_FUNDING_RATE]))
+        return paid if paid > 0.0 else 0.0
+
+    cdef int prove_chase(self, int side) except -1:
+        """Refuse where the chase would bring liquidation, which moves along, into the buffer."""
+        cdef double stop_usdt = self.stop_usdt
+        cdef double left_usdt, least_usdt
+        if not (self.grid_is_exact
+                and self.stop_ticks_exact * self.price_grid.units < EXACT_MAX):
+            # the grid's own double may be an ulp from the Decimal that is sent
+            stop_usdt = self.tick * self.stop_ticks
+        left_usdt = side * (stop_usdt - self.liquidation)
+        least_usdt = (
+            self.buffer_fraction * fabs(self.price - self.liquidation) + self.chase * self.price)
+        if left_usdt < least_usdt:
+            return self.refuse(G_CHASE, left_usdt, least_usdt)
+        return G_NONE
+
+    cdef int decide(
+        self, int side, double bid, double ask, double forecast, double drift,
+        double volatility, double atr, int leverage, bint cross, double equity_usdt,
+        double wallet_usdt, double free_margin_usdt, double maintenance_usdt,
+        double exposure_usdt, double funding
+    ) except -1:
         cdef double price = ask if side > 0 else bid
         cdef double stop_distance, target_distance, target_ticks, worst
         if side != 1 and side != -1:

@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from hfengine.kernels.grid cimport Grid
+from hfengine.kernels.order_line cimport MARKET, Asked, OrderFrames
 from hfengine.kernels.order_text cimport (
     FRAME_BYTES,
     Place,
@@ -33,9 +34,7 @@ TIF[:] = ["GTC", "IOC", "FOK", "PostOnly"]
 
 @cython.final
 @cython.auto_pickle(False)
-cdef class BybitOrders:
-    cdef Grid _price
-    cdef Grid _quantity
+cdef class BybitOrders(OrderFrames):
     cdef bytes _window  # after the time stamp, up to the side
     cdef unsigned char _frame[FRAME_BYTES]
 
@@ -47,14 +46,6 @@ cdef class BybitOrders:
             b'","X-BAPI-RECV-WINDOW":"%d"},"args":[{"category":"linear","symbol":"%s","side":"'
             % (recv_window_ms, harmless(symbol, SYMBOL_BYTES_MAX, "symbol"))
         )
-
-    @property
-    def price(self) -> Grid:
-        return self._price
-
-    @property
-    def quantity(self) -> Grid:
-        return self._quantity
 
     cdef Place _open(self, int64_t request_id, int64_t now_ms, int side) noexcept:
         cdef Place place = put(self._frame, '{"op":"order.create","reqId":"')
@@ -101,21 +92,20 @@ cdef class BybitOrders:
             raise ValueError("stop and target cannot be attached to a reduce-only order")
         return 0
 
-    def limit(
+    cdef bytes _limit(
         self,
         int64_t request_id,
         int64_t now_ms,
-        str client_id not None,
+        object client_id,
         int side,
         int64_t steps,
         int64_t ticks,
-        int tif=0,
-        bint reduce_only=False,
-        int64_t stop_ticks=0,
-        int64_t target_ticks=0,
-        bint by_mark=True,
-    ) -> bytes:
-        """Return the frame of a limit order; stop and target attach to the position."""
+        int tif,
+        bint reduce_only,
+        int64_t stop_ticks,
+        int64_t target_ticks,
+        bint by_mark,
+    ):
         cdef const char* id_text = NULL
         cdef Py_ssize_t id_size = 0
         cdef Place place
@@ -136,19 +126,18 @@ cdef class BybitOrders:
             place, id_text, id_size, reduce_only, stop_ticks, target_ticks, by_mark
         )
 
-    def market(
+    cdef bytes _market(
         self,
         int64_t request_id,
         int64_t now_ms,
-        str client_id not None,
+        object client_id,
         int side,
         int64_t steps,
-        bint reduce_only=False,
-        int64_t stop_ticks=0,
-        int64_t target_ticks=0,
-        bint by_mark=True,
-    ) -> bytes:
-        """Return the frame of a market order; stop and target attach to the position."""
+        bint reduce_only,
+        int64_t stop_ticks,
+        int64_t target_ticks,
+        bint by_mark,
+    ):
         cdef const char* id_text = NULL
         cdef Py_ssize_t id_size = 0
         cdef Place place
@@ -162,3 +151,80 @@ cdef class BybitOrders:
         return self._close(
             place, id_text, id_size, reduce_only, stop_ticks, target_ticks, by_mark
         )
+
+    cdef object frame(self, Asked* asked, int64_t request_id, int64_t now_ms):
+        cdef int64_t stop, target, steps
+        cdef int64_t ticks = 0
+        if asked.close_position or asked.kind > MARKET:
+            return None
+        stop = self._price.counted(<object>asked.stop)
+        target = self._price.counted(<object>asked.target)
+        if asked.kind != MARKET:
+            ticks = self._price.counted(<object>asked.price)
+        steps = self._quantity.counted(<object>asked.quantity)
+        if stop < 0 or target < 0 or ticks < 0 or steps < 0:
+            return None
+        client_id = <object>asked.client_id
+        if asked.kind == MARKET:
+            return self._market(
+                request_id,
+                now_ms,
+                client_id,
+                asked.side,
+                steps,
+                asked.reduce_only,
+                stop,
+                target,
+                asked.protect_by_mark,
+            )
+        return self._limit(
+            request_id,
+            now_ms,
+            client_id,
+            asked.side,
+            steps,
+            ticks,
+            asked.tif,
+            asked.reduce_only,
+            stop,
+            target,
+            asked.protect_by_mark,
+        )
+
+    def limit(
+        self,
+        int64_t request_id,
+        int64_t now_ms,
+        str client_id not None,
+        int side,
+        int64_t steps,
+        int64_t ticks,
+        int tif=0,
+        bint reduce_only=False,
+        int64_t stop_ticks=0,
+        int64_t target_ticks=0,
+        bint by_mark=True,
+    ) -> bytes:
+        """Return the frame of a limit order; stop and target attach to the position."""
+        return self._limit(
+            request_id, now_ms, client_id, side, steps, ticks, tif, reduce_only,
+            stop_ticks, target_ticks, by_mark,
+        )  # fmt: skip
+
+    def market(
+        self,
+        int64_t request_id,
+        int64_t now_ms,
+        str client_id not None,
+        int side,
+        int64_t steps,
+        bint reduce_only=False,
+        int64_t stop_ticks=0,
+        int64_t target_ticks=0,
+        bint by_mark=True,
+    ) -> bytes:
+        """Return the frame of a market order; stop and target attach to the position."""
+        return self._market(
+            request_id, now_ms, client_id, side, steps, reduce_only,
+            stop_ticks, target_ticks, by_mark,
+        )  # fmt: skip

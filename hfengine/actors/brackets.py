@@ -1,7 +1,6 @@
 """From an entry wish to one exact bracket; the `bracket` kernel decides, this speaks to it."""
 
 from contextlib import suppress
-from math import copysign, inf
 from typing import NamedTuple
 
 from hfengine.actors.orders import RESTING_KINDS
@@ -22,7 +21,6 @@ REHEARSALS = 32
 LIQUIDATION_RULES = {"binance": BINANCE, "bybit": BYBIT, "bitget": BYBIT}
 """Bitget publishes no formula; its tables and its isolated margin are of Bybit's kind."""
 SIZE_GATE = GATES.index("size")
-BUFFER = "liquidation_buffer"
 ATR_GATE = GATES.index("atr")
 
 
@@ -43,9 +41,6 @@ class Warned(NamedTuple):
     gate: str
     measured: float
     threshold: float
-
-
-NO_WARNINGS: tuple[Warned, ...] = ()
 
 
 class Account(NamedTuple):
@@ -106,16 +101,9 @@ class Planner:
     def __init__(self, settings: Settings, instrument: Instrument) -> None:
         sizing, protection = settings.sizing, settings.protection
         self._instrument = instrument
-        self._tick = instrument.price_tick
-        self._step = instrument.quantity_step
         self._atr_bars = protection.atr_bars
         self._break_even_max = settings.fees.break_even_max
-        self._exposure_cap_usdt = least_cap_usdt(settings)
-        self._chase = chase_share(settings.entries)
-        slippage = settings.fees.slippage_bps * 1e-4 + self._chase
-        self._buffer_fraction = protection.buffer_fraction
-        self._worst = 1.0 + slippage
-        self._tick_usdt = instrument.tick_usdt
+        exposure_cap_usdt, chase = least_cap_usdt(settings), chase_share(settings.entries)
         tiers = RiskTiers(
             [
                 (float(t.notional_cap_usdt), float(t.maintenance_rate), float(t.max_leverage))
@@ -131,7 +119,7 @@ class Planner:
             float(min(instrument.quantity_max, instrument.market_quantity_max)),
             float(instrument.notional_min_usdt),
             float(instrument.taker_fee),
-            slippage,
+            settings.fees.slippage_bps * 1e-4 + chase,
             *_distances(protection),
             protection.buffer_fraction,
             protection.buffer_sigma,
@@ -144,10 +132,20 @@ class Planner:
                 sizing.fixed_margin_usdt,
                 sizing.share_of_equity_max,
                 sizing.trade_notional_max_usdt,
-                self._exposure_cap_usdt,
+                exposure_cap_usdt,
                 sizing.capital_usdt,
                 sizing.free_margin_reserve,
             ),
+        )
+        self._kernel.prepare(
+            Entry,
+            LeverageProof,
+            MarkTick,
+            OpenBracket,
+            instrument.price_tick,
+            instrument.quantity_step,
+            exposure_cap_usdt,
+            chase,
         )
 
     def plan(
@@ -163,66 +161,12 @@ class Planner:
         An entry that is moved after the quote is planned for the worst price it may reach: the
         chase counts as slippage. Stop and target stay where they were sent.
         """
-        kernel, chase = self._kernel, self._chase
-        equity, wallet, free_margin, maintenance, exposure = account
-        cap = self._exposure_cap_usdt
-        if cap != inf and entry.side > 0:
-            # the kernel sizes at the ask, but a buy may fill up to its limit
-            exposure = cap - (cap - exposure) / (self._worst + self._tick_usdt / entry.ask)
-        gate = kernel.plan(
-            entry.side,
-            entry.bid,
-            entry.ask,
-            entry.forecast,
-            # slippage is paid both ways, the chase but once
-            entry.drift + copysign(chase, entry.drift),
-            entry.volatility,
-            entry.atr,
-            proof.got,
-            proof.margin_mode == "cross",
-            equity,
-            wallet,
-            free_margin,
-            maintenance,
-            exposure,
-            self._funding(entry, mark) if mark is not None else 0.0,
-        )
-        if gate:
-            raise self._refused(gate)
-        tick = self._tick
-        if chase:
-            self._prove_chase(entry, float(tick * kernel.stop_ticks))
-        bracket = OpenBracket(
-            intents.draw(),
-            entry.signal_id,
-            entry.symbol,
-            entry.at_ns,
-            entry.tick_ns,
-            entry.side,
-            self._step * kernel.quantity_steps,
-            tick * kernel.price_ticks,
-            tick * kernel.stop_ticks,
-            tick * kernel.target_ticks,
-            proof.got,
-            kernel.liquidation,
-            proof.at_ns,
-            entry.drift,
-            entry.confidence,
-            entry.half_life_s,
-            BINDINGS[kernel.binding],
-        )
-        if kernel.edge_failed or kernel.rate_failed:
-            return bracket, self._warnings()
-        return bracket, NO_WARNINGS
-
-    def _prove_chase(self, entry: Entry, stop_usdt: float) -> None:
-        """Refuse where the chase would bring liquidation, which moves along, into the buffer."""
-        price_usdt = entry.ask if entry.side > 0 else entry.bid
-        way_usdt = abs(price_usdt - self._kernel.liquidation)
-        left_usdt = entry.side * (stop_usdt - self._kernel.liquidation)
-        least_usdt = self._buffer_fraction * way_usdt + self._chase * price_usdt
-        if left_usdt < least_usdt:
-            raise Refused(BUFFER, left_usdt, least_usdt, "after the longest chase of the entry")
+        planned = self._kernel.open(entry, proof, account, mark, intents)
+        if planned is None:
+            raise self._refused()
+        if planned[1] is None:
+            return planned[0], self._warnings()
+        return planned
 
     def rehearse(self, proof: LeverageProof, account: Account) -> None:
         """Plan an invented entry a few times: the first real one shall not pay for cold code."""
@@ -248,9 +192,10 @@ class Planner:
             with suppress(Refused):
                 self.plan(entry, proof, account, None, Numbers())
 
-    def _refused(self, gate: int) -> Refused:
+    def _refused(self) -> Refused:
         kernel = self._kernel
-        threshold, detail = kernel.threshold, DETAILS[gate]
+        gate, threshold = kernel.gate, kernel.threshold
+        detail = DETAILS[gate]
         if gate == SIZE_GATE:
             detail = f"bound by {BINDINGS[kernel.limiting]}"
         elif gate == ATR_GATE:
@@ -267,10 +212,3 @@ class Planner:
             most = self._break_even_max
             failed.append(Warned("break_even_win_rate", kernel.break_even, most))
         return tuple(failed)
-
-    @staticmethod
-    def _funding(entry: Entry, mark: MarkTick) -> float:
-        """Return the funding an entry would pay within two half-lives, as a fraction."""
-        until_s = (mark.next_funding_ns - entry.at_ns) / 1e9
-        pays = 0.0 <= until_s <= 2.0 * entry.half_life_s
-        return max(0.0, entry.side * mark.funding_rate) if pays else 0.0

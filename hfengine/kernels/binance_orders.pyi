@@ -1,9 +1,9 @@
 """Binance USDⓈ-M signed frames for /ws-fapi/v1 from a per-symbol template."""
 
-from hfengine.kernels.grid import Grid
+from hfengine.kernels.order_line import OrderFrames
 from hfengine.kernels.signing import HmacSha256
 
-class BinanceOrders:
+class BinanceOrders(OrderFrames):
     """Build the signed order frames of one symbol in one-way mode.
 
     Side is 1 (buy) or -1 (sell); prices are ticks, quantities steps, both whole. `tif` is 0 GTC,
@@ -22,10 +22,6 @@ class BinanceOrders:
     ) -> None:
         """Prepare the constant text; raises ValueError for a bad symbol, grid, key or window."""
 
-    @property
-    def price(self) -> Grid: ...
-    @property
-    def quantity(self) -> Grid: ...
     def limit(
         self,
         request_id: int,

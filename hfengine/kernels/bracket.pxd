@@ -1,5 +1,6 @@
 cimport cython
 
+from hfengine.kernels.grid cimport Grid as WrittenGrid
 from hfengine.kernels.liquidation cimport RiskTiers
 from hfengine.kernels.sizing cimport Grid, Sizer
 
@@ -24,6 +25,22 @@ cdef class Bracket:
     cdef double break_even_max
     cdef tuple sizing
     cdef Sizer sizer
+    # what `open` needs besides
+    cdef double exposure_cap_usdt
+    cdef double chase
+    cdef bint grid_is_exact
+    cdef object entry_class
+    cdef object proof_class
+    cdef object mark_class
+    cdef object bracket_class
+    cdef object tick
+    cdef object step
+    cdef WrittenGrid written_ticks
+    cdef WrittenGrid written_steps
+    cdef tuple bindings
+    cdef unsigned short entry_at[13]
+    cdef unsigned short proof_at[3]
+    cdef unsigned short mark_at[2]
     # one plan's terms
     cdef double price
     cdef double stop_usdt
@@ -45,6 +62,15 @@ cdef class Bracket:
     cdef readonly double edge
     cdef readonly bint rate_failed
     cdef readonly double break_even
+    cdef object build(self, object entry, object proof, object intents)
+    cdef double exposure_at_limit(self, double exposure_usdt, double ask) except? -1.0
+    cdef double funding(self, int side, object entry, object mark) except? -1.0
+    cdef int prove_chase(self, int side) except -1
+    cdef int decide(
+        self, int side, double bid, double ask, double forecast, double drift,
+        double volatility, double atr, int leverage, bint cross, double equity_usdt,
+        double wallet_usdt, double free_margin_usdt, double maintenance_usdt,
+        double exposure_usdt, double funding) except -1
     cdef int refuse(self, int gate, double measured, double threshold) noexcept nogil
     cdef double down(self, double price_usdt) noexcept nogil
     cdef double up(self, double price_usdt) noexcept nogil

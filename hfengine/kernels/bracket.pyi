@@ -1,6 +1,7 @@
 """One entry's bracket decided in one call, in compiled code."""
 
-from typing import Final, final
+from decimal import Decimal
+from typing import Any, Final, Protocol, final
 
 from hfengine.kernels.liquidation import RiskTiers
 
@@ -9,6 +10,9 @@ ATR: Final[int]
 FORECAST: Final[int]
 GATES: Final[tuple[str, ...]]
 DETAILS: Final[tuple[str, ...]]
+
+class _Numbers(Protocol):
+    def draw(self) -> int: ...
 
 @final
 class Bracket:
@@ -42,6 +46,35 @@ class Bracket:
         break_even_max: float,
         sizing: tuple[int, float, float, float, float, float, float, float],
     ) -> None: ...
+    def prepare(
+        self,
+        entry_class: type,
+        proof_class: type,
+        mark_class: type,
+        bracket_class: type,
+        tick: Decimal,
+        step: Decimal,
+        exposure_cap_usdt: float,
+        chase: float,
+    ) -> None:
+        """Take what `open` needs: whose fields it reads, and what it makes of the result.
+
+        `bracket_class` takes the fields of an OpenBracket by position. `chase` is how far an
+        entry may be moved after the quote, as a fraction of price: part of `slippage`, but paid
+        once. Raises TypeError for a class that is no struct with those fields.
+        """
+
+    def open(
+        self, entry: Any, proof: Any, account: tuple[float, ...], mark: Any, intents: _Numbers
+    ) -> tuple[Any, Any] | None:
+        """Plan an entry and return its bracket; None where `gate` refused it.
+
+        Beside the bracket stands an empty tuple, or None where `edge_failed` or `rate_failed`
+        want a warning. `account` holds equity, wallet, free margin, maintenance and exposure in
+        USDT; `mark` may be None. A number is drawn for a bracket only. Raises what `plan` raises,
+        ZeroDivisionError for an ask of 0 under a cap, TypeError for messages not prepared for.
+        """
+
     def plan(
         self,
         side: int,

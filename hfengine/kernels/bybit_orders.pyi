@@ -1,8 +1,8 @@
 """Bybit V5 `order.create` frames for /v5/trade from a per-symbol template."""
 
-from hfengine.kernels.grid import Grid
+from hfengine.kernels.order_line import OrderFrames
 
-class BybitOrders:
+class BybitOrders(OrderFrames):
     """Build the order frames of one linear symbol in one-way mode.
 
     Side is 1 (buy) or -1 (sell); prices are ticks, quantities steps, both whole. `tif` is 0 GTC,
@@ -13,10 +13,6 @@ class BybitOrders:
     def __init__(self, symbol: str, tick: str, step: str, recv_window_ms: int = 5000) -> None:
         """Prepare the constant text; raises ValueError for a bad symbol, grid or window."""
 
-    @property
-    def price(self) -> Grid: ...
-    @property
-    def quantity(self) -> Grid: ...
     def limit(
         self,
         request_id: int,

@@ -44,9 +44,7 @@ class TopFeed:
 class BybitTopFeed(TopFeed):
     """A top is new where its update id is another one: ids begin again when the venue restarts."""
 
-    def __init__(
-        self, symbol: str, codec: BybitCodec, tick_class: Callable[..., Any]
-    ) -> None: ...
+    def __init__(self, symbol: str, codec: BybitCodec, tick_class: Callable[..., Any]) -> None: ...
     @property
     def codec(self) -> BybitCodec: ...
 

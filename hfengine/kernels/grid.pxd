@@ -33,3 +33,5 @@ cdef class Grid:
         return place + self._decimals + 1
 
     cdef int64_t read(self, const char* text, Py_ssize_t size) noexcept nogil
+    cdef void know(self, object number, int64_t count) noexcept
+    cdef int64_t counted(self, object number) except -2

@@ -92,23 +92,6 @@ class _Reply(Struct):
     failure: _Failure | None = msgspec.field(name="error", default=None)
 
 
-class _Symbol:
-    """A symbol's template, its grids' counting as bound methods, its newest protected entry."""
-
-    __slots__ = ("orders", "protected_id", "steps", "ticks")
-
-    def __init__(
-        self, instrument: Instrument, credentials: Credentials, recv_window_ms: int
-    ) -> None:
-        tick, step = f"{instrument.price_tick:f}", f"{instrument.quantity_step:f}"
-        self.orders = BinanceOrders(
-            instrument.symbol, tick, step, credentials.api_key, credentials.signer, recv_window_ms
-        )
-        self.protected_id = 0
-        self.ticks = self.orders.price.count
-        self.steps = self.orders.quantity.count
-
-
 class BinanceOrderEntry(OrderEntry):
     """Limit, market and conditional market orders in one-way mode.
 
@@ -116,6 +99,7 @@ class BinanceOrderEntry(OrderEntry):
     """
 
     venue = "binance"
+    _templates: dict[str, BinanceOrders]
 
     def __init__(
         self,
@@ -124,10 +108,19 @@ class BinanceOrderEntry(OrderEntry):
         **wires: Unpack[Wires],
     ) -> None:
         super().__init__(**wires)
-        window_ms = self.settings.recv_window_ms
-        self._symbols = {
-            name: _Symbol(each, credentials, window_ms) for name, each in instruments.items()
+        self._templates = {
+            name: BinanceOrders(
+                each.symbol,
+                f"{each.price_tick:f}",
+                f"{each.quantity_step:f}",
+                credentials.api_key,
+                credentials.signer,
+                self.settings.recv_window_ms,
+            )
+            for name, each in instruments.items()
         }
+        self._protected_ids: dict[str, int] = {}
+        """Request ids of each symbol's newest protected entry."""
         self._api_key = credentials.api_key
         self._replies = msgspec.json.Decoder(_Reply)
         self.on_taken: Callable[[str], None] | None = None
@@ -137,9 +130,16 @@ class BinanceOrderEntry(OrderEntry):
         """Entries with legs whose answer did not come in time, by request id, oldest first."""
 
     def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
-        symbol = self._symbols.get(request.symbol)
-        if symbol is None:
+        orders = self._templates.get(request.symbol)
+        if orders is None:
             raise VenueRejected(rejects.UNKNOWN_SYMBOL, request.symbol)
+        frame = orders.of_request(request, request_id, now_ms)
+        return self._with_care(orders, request, request_id, now_ms) if frame is None else frame
+
+    def _with_care(
+        self, orders: BinanceOrders, request: OrderRequest, request_id: int, now_ms: int
+    ) -> bytes:
+        """Frame what the template leaves to us, or name the reason why not."""
         kind = request.kind
         conditional = kind in ("stop_market", "take_profit_market")
         if request.close_position and not conditional:
@@ -149,16 +149,16 @@ class BinanceOrderEntry(OrderEntry):
         ticks = steps = 0
         price = request.trigger if conditional else request.price
         try:
-            ticks = symbol.ticks(price) if kind != "market" else 0
+            ticks = orders.price.count(price) if kind != "market" else 0
             for trigger in (request.stop, request.target):
-                symbol.ticks(trigger)
+                orders.price.count(trigger)
         except ValueError as error:
             raise VenueRejected(rejects.OFF_TICK, f"{request.symbol}: {error}") from None
         try:
-            steps = symbol.steps(request.quantity) if not request.close_position else 0
+            steps = orders.quantity.count(request.quantity) if not request.close_position else 0
         except ValueError as error:
             raise VenueRejected(rejects.OFF_STEP, f"{request.symbol}: {error}") from None
-        orders, side, client_id = symbol.orders, request.side, request.client_id
+        side, client_id = request.side, request.client_id
         if kind == "limit":
             tif = TIF[request.tif]
             reduce_only = request.reduce_only
@@ -175,7 +175,7 @@ class BinanceOrderEntry(OrderEntry):
     # legs
 
     def _protect(self, request: OrderRequest, now_ms: int) -> None:
-        self._symbols[request.symbol].protected_id = self._last_id
+        self._protected_ids[request.symbol] = self._last_id
         self._place_leg(stop_of(request), now_ms)
 
     def _place_leg(self, leg: OrderRequest, now_ms: int) -> None:
@@ -205,7 +205,7 @@ class BinanceOrderEntry(OrderEntry):
             stop = stop_of(request)
             self._forgo(stop.client_id)
             request_id = self._last_id = self._last_id + 1
-            orders = self._symbols[request.symbol].orders
+            orders = self._templates[request.symbol]
             frame = orders.cancel_conditional(request_id, now_ms, stop.client_id)
             self._send_leg(request_id, frame, stop, cancels=True)
 
@@ -240,7 +240,7 @@ class BinanceOrderEntry(OrderEntry):
     def _answered_late(self, request_id: int, waiting: Waiting, outcome: LegOutcome) -> None:
         """Do for an entry's legs what its answer in time would have set off."""
         request = waiting.request
-        newer = self._symbols[request.symbol].protected_id > request_id
+        newer = self._protected_ids.get(request.symbol, 0) > request_id
         if newer and request.target and _lives(outcome):
             text = f"{request.client_id}: answered late, after a newer entry: no target was sent"
             self._tell_leg(target_of(request), VenueUnavailable(text))
@@ -333,14 +333,19 @@ def target_of(entry: OrderRequest) -> OrderRequest:
 def _leg_of(entry: OrderRequest, kind: OrderKind, trigger: Decimal, suffix: str) -> OrderRequest:
     """Return the conditional order that closes what `entry` opens."""
     return OrderRequest(
-        client_id=entry.client_id + suffix,
-        symbol=entry.symbol,
-        side=-entry.side,
-        kind=kind,
-        quantity=NOTHING,
-        reduce_only=True,
-        trigger=trigger,
-        trigger_by=entry.protect_by,
-        close_position=True,
-        slot=entry.slot,
+        entry.client_id + suffix,
+        entry.symbol,
+        -entry.side,
+        kind,
+        NOTHING,
+        NOTHING,
+        "gtc",
+        True,
+        trigger,
+        entry.protect_by,
+        True,
+        NOTHING,
+        NOTHING,
+        "mark",
+        entry.slot,
     )

@@ -68,18 +68,6 @@ class _Reply(Struct):
     asked: _Asked = msgspec.field(name="request", default_factory=_Asked)
 
 
-class _Symbol:
-    """A symbol's template, and its grids' counting as bound methods."""
-
-    __slots__ = ("orders", "steps", "ticks")
-
-    def __init__(self, instrument: Instrument, recv_window_ms: int) -> None:
-        tick, step = f"{instrument.price_tick:f}", f"{instrument.quantity_step:f}"
-        self.orders = BybitOrders(instrument.symbol, tick, step, recv_window_ms)
-        self.ticks = self.orders.price.count
-        self.steps = self.orders.quantity.count
-
-
 class BybitOrderEntry(OrderEntry):
     """Limit and market orders in one-way mode; an entry's stop and target ride on its frame.
 
@@ -87,6 +75,7 @@ class BybitOrderEntry(OrderEntry):
     """
 
     venue = "bybit"
+    _templates: dict[str, BybitOrders]
 
     def __init__(
         self,
@@ -95,21 +84,35 @@ class BybitOrderEntry(OrderEntry):
         **wires: Unpack[Wires],
     ) -> None:
         super().__init__(**wires)
-        window_ms = self.settings.recv_window_ms
-        self._symbols = {name: _Symbol(each, window_ms) for name, each in instruments.items()}
+        self._templates = {
+            name: BybitOrders(
+                each.symbol,
+                f"{each.price_tick:f}",
+                f"{each.quantity_step:f}",
+                self.settings.recv_window_ms,
+            )
+            for name, each in instruments.items()
+        }
         self._credentials = credentials
         self._replies = msgspec.json.Decoder(_Reply)
         self._auth_timer: asyncio.TimerHandle | None = None
         self._auth_refusals = 0
 
     def _frame(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
-        symbol = self._symbols.get(request.symbol)
-        if symbol is None:
+        orders = self._templates.get(request.symbol)
+        if orders is None:
             raise VenueRejected(rejects.UNKNOWN_SYMBOL, request.symbol)
+        frame = orders.of_request(request, request_id, now_ms)
+        return self._with_care(orders, request, request_id, now_ms) if frame is None else frame
+
+    def _with_care(
+        self, orders: BybitOrders, request: OrderRequest, request_id: int, now_ms: int
+    ) -> bytes:
+        """Frame what the template leaves to us, or name the reason why not."""
         kind = request.kind
         if request.close_position or kind not in ("limit", "market"):
             raise VenueRejected(UNSUPPORTED, f"{kind} orders are not sent over this connection")
-        count = symbol.ticks
+        count = orders.price.count
         try:
             stop = count(request.stop) if request.stop else 0
             target = count(request.target) if request.target else 0
@@ -117,12 +120,12 @@ class BybitOrderEntry(OrderEntry):
         except ValueError as error:
             raise VenueRejected(rejects.OFF_TICK, f"{request.symbol}: {error}") from None
         try:
-            steps = symbol.steps(request.quantity)
+            steps = orders.quantity.count(request.quantity)
         except ValueError as error:
             raise VenueRejected(rejects.OFF_STEP, f"{request.symbol}: {error}") from None
         by_mark = request.protect_by == "mark"
         if kind == "market":
-            return symbol.orders.market(
+            return orders.market(
                 request_id,
                 now_ms,
                 request.client_id,
@@ -133,7 +136,7 @@ class BybitOrderEntry(OrderEntry):
                 target,
                 by_mark,
             )
-        return symbol.orders.limit(
+        return orders.limit(
             request_id,
             now_ms,
             request.client_id,

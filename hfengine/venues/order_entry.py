@@ -8,7 +8,7 @@ answer settles a future. Nothing here, nor any error it raises, holds a secret.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol, Required, TypedDict, Unpack
+from typing import Final, Never, Protocol, Required, TypedDict, Unpack
 
 from msgspec import Struct
 
@@ -16,7 +16,8 @@ from hfengine.clock import Clock
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
 from hfengine.instruments import VenueName
-from hfengine.kernels.histogram import Histogram, now_ns
+from hfengine.kernels.histogram import Histogram
+from hfengine.kernels.order_line import OrderLine
 from hfengine.kernels.signing import HmacSha256
 from hfengine.limits import ORDER_REQUESTS_MAX, ORDER_REQUESTS_RESERVED
 from hfengine.messages import OrderUpdate
@@ -64,23 +65,13 @@ class OrderEntrySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """How old an order may be when the venue reads it, 1..60000."""
 
 
-class Waiting:
+class Waiting(Struct):
     """A frame that left and has not been answered. `answer` is None for what nobody awaits."""
 
-    __slots__ = ("answer", "cancels", "due_s", "request")
-
-    def __init__(
-        self,
-        request: OrderRequest,
-        answer: asyncio.Future[OrderUpdate] | None,
-        due_s: float,
-        *,
-        cancels: bool = False,
-    ) -> None:
-        self.request = request
-        self.answer = answer
-        self.due_s = due_s
-        self.cancels = cancels
+    request: OrderRequest
+    answer: asyncio.Future[OrderUpdate] | None
+    due_s: float
+    cancels: bool = False
 
 
 class Wires(TypedDict, total=False):
@@ -100,31 +91,36 @@ class Wires(TypedDict, total=False):
     """Times spent in the link's `send`."""
 
 
-class OrderEntry(ABC):
+class OrderEntry(OrderLine, ABC):
     """The session of an order-entry link, for one account; a dialect says how frames look."""
 
     venue: VenueName
-    """Whether stop and target are orders of their own, each with a frame of its own."""
+    place: Callable[[OrderRequest], asyncio.Future[OrderUpdate]]
+    """Send one order before returning; the future holds the venue's acknowledgement.
+
+    Or VenueRejected: certainly not done; VenueUnknown: the answer was lost or leaves it open;
+    VenueUnavailable: nothing was sent. Compiled (`OrderLine`), as is all before the bytes left.
+    """
+
+    _waiting: dict[int, Waiting]
+    _sender: Sender | None
 
     def __init__(self, **wires: Unpack[Wires]) -> None:
+        super().__init__(
+            wires["clock"],
+            wires.get("build_ns") or Histogram(),
+            wires.get("write_ns") or Histogram(),
+            ENTRIES_MAX,
+        )
         self.settings = wires["settings"]
-        self.build_ns = wires.get("build_ns") or Histogram()
-        self.write_ns = wires.get("write_ns") or Histogram()
-        self.clock_offset_ms = 0
-        """Added to our clock for the venue's time stamps: the venue's time minus ours."""
-        self.is_ready = False
         self.unread_answers = 0
         """Frames heard that could not be read or that answered nothing under way."""
         self._clock = wires["clock"]
         self._loop = wires["loop"]
         self._on_ready = wires.get("on_ready")
         self._on_protection = wires.get("on_protection")
-        self._sender: Sender | None = None
         self._why_not = NOT_CONNECTED
-        self._waiting: dict[int, Waiting] = {}
         self._timer: asyncio.TimerHandle | None = None
-        # a venue may remember the numbers of an earlier session: microseconds are ahead of those
-        self._last_id = self._clock.now_ns() // 1000
 
     @property
     def in_flight(self) -> int:
@@ -138,45 +134,33 @@ class OrderEntry(ABC):
 
     # orders out
 
-    def place(self, request: OrderRequest) -> asyncio.Future[OrderUpdate]:
-        """Send one order before returning; the future holds the venue's acknowledgement.
-
-        Or VenueRejected: certainly not done; VenueUnknown: the answer was lost or leaves it open;
-        VenueUnavailable: nothing was sent.
-        """
-        try:
-            now_ms = self._submit(request)
-        except (VenueRejected, VenueUnavailable) as error:
-            refused: asyncio.Future[OrderUpdate] = self._loop.create_future()
-            refused.set_exception(error)
-            return refused
-        # only now: no answer can come within this turn, and the bytes shall not wait for this
+    def _sent(self, request: OrderRequest, now_ms: int) -> asyncio.Future[OrderUpdate]:
+        """Return the answer to come to what has just left."""
         answer: asyncio.Future[OrderUpdate] = self._loop.create_future()
         self._await(self._last_id, request, answer)
         if request.stop:
             self._protect(request, now_ms)
         return answer
 
-    def _submit(self, request: OrderRequest) -> int:
-        """Build and send the order's frame; return its time in ms."""
-        started_ns = now_ns()
-        sender = self._sender
-        if sender is None or not self.is_ready:
-            msg = f"{self.venue} order entry: {self._why_not}"
-            raise VenueUnavailable(msg)
-        if len(self._waiting) >= ENTRIES_MAX:
-            self._bound(request)
-        now_ms = self._clock.now_ns() // 1_000_000 + self.clock_offset_ms
-        request_id = self._last_id = self._last_id + 1
+    def _refused(self, error: Exception) -> asyncio.Future[OrderUpdate]:
+        """Return the answer to what did not leave."""
+        if not isinstance(error, VenueRejected | VenueUnavailable):
+            raise error
+        refused: asyncio.Future[OrderUpdate] = self._loop.create_future()
+        refused.set_exception(error)
+        return refused
+
+    def _refuse_unready(self) -> Never:
+        msg = f"{self.venue} order entry: {self._why_not}"
+        raise VenueUnavailable(msg)
+
+    def _careful(self, request: OrderRequest, request_id: int, now_ms: int) -> bytes:
+        """Frame what the line leaves to the dialect, or name the reason why not."""
         try:
-            frame = self._frame(request, request_id, now_ms)
+            return self._frame(request, request_id, now_ms)
         except ValueError as error:
             # the frame kernel refused to build it
             raise VenueRejected(BAD_ORDER, f"{request.symbol}: {error}") from None
-        built_ns = self.build_ns.record_since(started_ns)
-        sender.send(frame)
-        self.write_ns.record_since(built_ns)
-        return now_ms
 
     def _bound(self, request: OrderRequest) -> None:
         """Keep entries out of the share reserved for what reduces or protects."""
@@ -192,7 +176,7 @@ class OrderEntry(ABC):
         self, request_id: int, frame: bytes, request: OrderRequest, *, cancels: bool = False
     ) -> None:
         """Send a frame nobody awaits; its outcome goes to `on_protection`."""
-        self._await(request_id, request, None, cancels=cancels)
+        self._await(request_id, request, None, cancels)
         sender = self._sender
         failure: VenueUnavailable | None = None
         if sender is None:
@@ -211,12 +195,11 @@ class OrderEntry(ABC):
         request_id: int,
         request: OrderRequest,
         answer: asyncio.Future[OrderUpdate] | None,
-        *,
         cancels: bool = False,
     ) -> None:
         loop = self._loop
         due_s = loop.time() + self.settings.answer_max_s
-        self._waiting[request_id] = Waiting(request, answer, due_s, cancels=cancels)
+        self._waiting[request_id] = Waiting(request, answer, due_s, cancels)
         if self._timer is None:
             # one timer for all: they fall due in the order they were sent
             self._timer = loop.call_at(due_s, self._expire)

@@ -51,3 +51,23 @@ def test_the_way_a_number_is_written_does_not_matter(unit, data, shift):
         exact.scaleb(shift).scaleb(-shift),
     ):
         assert Grid(unit).count(written) == count
+
+
+@given(
+    st.lists(units, min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 10**6)), max_size=60),
+)
+def test_what_was_counted_before_changes_no_count(wanted, steps):
+    """Numbers made, dropped and counted on each other's grids, more than are remembered."""
+    grids = [(Grid(unit), Reference(unit), most(unit)) for unit in wanted]
+    kept: dict[int, Decimal] = {}
+    for at, other, count in steps:
+        kept[count % 12] = grids[at % len(grids)][1].unit * count
+        counting, plain, bound = grids[other % len(grids)]
+        for number in kept.values():
+            want = plain.count(number)
+            if want is not None and want <= bound:
+                assert counting.count(number) == want
+            else:
+                with pytest.raises(ValueError, match="is not on the grid"):
+                    counting.count(number)

@@ -79,3 +79,36 @@ def test_a_count_beyond_the_grid_is_refused(count):
         Grid("0.10").text(count)
     with pytest.raises(OverflowError):
         Grid("0.10").text(2**63)
+
+
+def test_one_number_has_a_count_on_every_grid() -> None:
+    number = Decimal("3.0")
+    for _ in range(3):
+        assert Grid("0.10").count(number) == 30
+        assert Grid("1").count(number) == 3
+        assert Grid("0.5").count(number) == 6
+        assert Grid("0.1").count(number) == 30
+        assert Grid("0.01").count(number) == 300
+        with pytest.raises(ValueError, match="is not on the grid"):
+            Grid("2").count(number)
+
+
+def test_a_number_off_the_grid_stays_off_it() -> None:
+    number = Decimal("0.05")
+    for _ in range(3):
+        assert Grid("0.01").count(number) == 5
+        with pytest.raises(ValueError, match="is not on the grid"):
+            Grid("0.10").count(number)
+
+
+def test_what_is_not_quite_a_decimal_is_read_each_time() -> None:
+    class Moody(Decimal):
+        said = "1"
+
+        def __str__(self) -> str:
+            return self.said
+
+    number = Moody("1")
+    assert Grid("1").count(number) == 1
+    Moody.said = "2"
+    assert Grid("1").count(number) == 2
