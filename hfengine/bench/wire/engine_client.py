@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hfengine.bench.wire.bench_venue import BenchVenue
+from hfengine.bench.wire.bench_venue import PATIENCE_S, BenchVenue
 from hfengine.bench.wire.kinds import Waiting
 from hfengine.clock import WallClock
 from hfengine.config import Profile, load
@@ -18,6 +18,8 @@ from hfengine.venues.rehearsed import rehearsed_bybit
 COMMON: Final[Mapping[str, object]] = {
     "venue.catalogue": "bybit",
     "fees.gate": "strict",
+    # between its turns it hears nothing, and no breaker shall hold that against the next one
+    "risk.mark_age_max_s": PATIENCE_S,
 }
 
 EVERY_DELTA: Final[Mapping[str, object]] = {
