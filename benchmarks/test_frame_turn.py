@@ -14,7 +14,7 @@ from hfengine.seeds import Seed
 def test_bybit_delta(benchmark: Any) -> None:
     stream = pressing_book(Seed(1), 50_000)
     feed = symbol_feed("bybit", SYMBOL, load_catalogue("bybit").find(SYMBOL))
-    turn = FrameTurn({SYMBOL: feed}, {}, Stages(), lambda _tick: None)
+    turn = FrameTurn({SYMBOL: feed}, {}, Stages(), lambda _tick: None, print)
     turn.take(Frame(SYMBOL, 1, stream.snapshot))
     feed.told_synced = True
     frames = iter([Frame(SYMBOL, 1, payload) for payload in stream.frames])

@@ -20,7 +20,7 @@ def turns() -> tuple[Seat, SignalTurn, list[BookTick]]:
         BookTick(SYMBOL, at * STEP_NS, at * 100, at, 6e4 + at % 7, 1.0, 6e4 + 10, 2.0, 0.0)
         for at in range(1, 60_000)
     ]
-    return seat, SignalTurn({SYMBOL: seat}, Histogram()), ticks
+    return seat, SignalTurn({SYMBOL: seat}, Histogram(), print), ticks
 
 
 def test_quiet_tick(benchmark: Any) -> None:

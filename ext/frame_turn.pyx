@@ -131,8 +131,11 @@ cdef class FrameTurn:
     cdef Histogram socket
     cdef Histogram decode
     cdef Histogram book
+    cdef object rest
 
-    def __init__(self, dict feeds not None, dict heard_ns not None, stages, publish not None):
+    def __init__(
+        self, dict feeds not None, dict heard_ns not None, stages, publish not None, rest not None
+    ):
         self.feeds = {}
         for symbol, feed in feeds.items():
             if isinstance(feed, TopFeed):
@@ -140,11 +143,17 @@ cdef class FrameTurn:
         self.heard_ns = heard_ns
         self.stages = stages
         self.publish = publish
+        self.rest = rest
         self.socket = stages.socket
         self.decode = stages.decode
         self.book = stages.book
 
-    def take(self, frame):
+    def handle(self, frame):
+        cdef int kind = self.take(frame)
+        if kind != C_TOLD:
+            self.rest(frame, kind)
+
+    cpdef int take(self, frame) except? -1:
         cdef int64_t started_ns = mono_ns()
         cdef int64_t read_at_ns = self.stages.read_at_ns
         cdef int64_t decoded_ns

@@ -60,15 +60,22 @@ cdef class SignalTurn:
     cdef readonly int64_t started_ns
     cdef dict seats
     cdef Histogram took
+    cdef object tell
 
-    def __init__(self, dict seats not None, Histogram took not None):
+    def __init__(self, dict seats not None, Histogram took not None, tell not None):
         for seat in seats.values():
             if not isinstance(seat, Seat):
                 raise TypeError(f"a seat must be a Seat, not {type(seat).__name__}")
         self.seats = seats
         self.took = took
+        self.tell = tell
 
-    def take(self, tick):
+    def handle(self, tick):
+        cdef int due = self.take(tick)
+        if due:
+            self.tell(tick, due)
+
+    cpdef int take(self, tick) except -1:
         cdef PyObject* found
         cdef Seat seat
         cdef int64_t at_ns

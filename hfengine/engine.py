@@ -13,7 +13,7 @@ from hfengine.clock import Clock, mono_ns
 from hfengine.closing import Ended, flatten_alone, opening_balance, settle, summary_of
 from hfengine.config import Profile
 from hfengine.errors import VenueUnavailable, VenueUnknown
-from hfengine.kernels.histogram import now_ns
+from hfengine.kernels.door import Door
 from hfengine.limits import START_PAUSE_S, START_TRIES_MAX
 from hfengine.messages import (
     ActorDied,
@@ -208,7 +208,7 @@ class Engine:
         watching.add_done_callback(self._watched)
         try:
             await self.view()
-            venue.connect(self._deliver_market, self._deliver_account, self.stop)
+            venue.connect(self._market, self._deliver_account, self.stop)
             self._rehearse()
             for attachment in self._attachments:
                 await attachment.begin(self)
@@ -345,12 +345,12 @@ class Engine:
             self._routes.wire(message, *(self._refs[name] for name in (*hearers, *more)))
         self._routes.tap(self._hear, Keep, Halt, Resume, FlattenDone)
 
-        self._market = self._refs["market_data"].actor_inbox
+        self._market = Door(self._refs["market_data"].actor_inbox, self._stages.frame)
         self._host.supervisor.on_death(self._died)
 
     def _restart(self, name: str, wiring: Wiring) -> LoopRef[Any]:
         alive = self._refs[name] = ACTORS[name].start(wiring)
-        self._market = self._refs["market_data"].actor_inbox
+        self._market.box = self._refs["market_data"].actor_inbox
         self._down.discard(name)
         self._loop.call_soon(self._restarted)
         return alive
@@ -389,11 +389,6 @@ class Engine:
                 self._halts.pop(source, None)
             case FlattenDone():
                 self._flattened(message)
-
-    def _deliver_market(self, message: Message) -> None:
-        started_ns = now_ns()
-        self._market.deliver(message)
-        self._stages.frame.record(now_ns() - started_ns)
 
     def _deliver_account(self, message: Message) -> None:
         # what a dead execution misses it reads again when it is restarted

@@ -6,7 +6,7 @@ from hfengine.actors.symbol_feed import SymbolFeed, symbol_feed
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.kernels.codec import FAULTS, MARK, SNAPSHOT, TRADE
-from hfengine.kernels.frame_turn import TOLD, UNSEATED, FrameTurn
+from hfengine.kernels.frame_turn import UNSEATED, FrameTurn
 from hfengine.limits import FAULTS_SHOWN, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     BookSync,
@@ -20,7 +20,7 @@ from hfengine.messages import (
     Timer,
     TradeTick,
 )
-from hfengine.runtime.actor import Outcome, TimerHandle, handles
+from hfengine.runtime.actor import Outcome, TimerHandle, compiled, handles
 from hfengine.venues.feed_faults import DISCONNECTED
 
 SNAPSHOT_RETRY_NS = 1_000_000_000
@@ -53,8 +53,10 @@ class MarketData(WiredActor):
         self._fault_lines: list[str] = []
         self._snapshots = 0
         self._heard_ns = dict.fromkeys(self.settings.symbols, self.clock.now_ns())
-        self._turn = FrameTurn(self._feeds, self._heard_ns, wiring.stages, self.publish)
-        self._take_frame = self._turn.take
+        self._turn = FrameTurn(
+            self._feeds, self._heard_ns, wiring.stages, self.publish, self._tell_rest
+        )
+        self.handle_by(Frame, self._turn.handle)
 
     @handles(Start)
     def on_start_message(self, start: Start) -> None:
@@ -64,12 +66,11 @@ class MarketData(WiredActor):
             if (start.again or self.wiring.asks_for_books) and not feed.told_synced:
                 self._ask_snapshot(symbol)
 
+    @compiled
     @handles(Frame)
     def on_frame(self, frame: Frame) -> None:
         """Decode one frame and publish what it says."""
-        kind = self._take_frame(frame)
-        if kind != TOLD:
-            self._tell_rest(frame, kind)
+        self._turn.handle(frame)
 
     def _tell_rest(self, frame: Frame, kind: int) -> None:
         """Tell what a frame says besides a new top of a book that stayed in sync."""

@@ -9,7 +9,7 @@ from hfengine.kernels.layers import Layers
 from hfengine.kernels.signal_turn import ENTERED, FORECAST_DUE, REFUSED, Seat, SignalTurn
 from hfengine.messages import BookTick, Entry, Forecast, Refusal, Report, TradeTick
 from hfengine.oversight import MarketQuality
-from hfengine.runtime.actor import Policy, handles
+from hfengine.runtime.actor import Policy, compiled, handles
 
 REARM_REFUSED_NS = 1_000_000_000
 QUALITY_NS = 1_000_000_000
@@ -33,8 +33,8 @@ class Signals(WiredActor):
         self._cooldown_ns = int(signals.cooldown_s * 1e9)
         self._forecast_ns = int(signals.forecast_every_ms * 1e6)
         self._record = wiring.stages.signals.record_since
-        self._turn = SignalTurn(self._seats, wiring.stages.signals)
-        self._take = self._turn.take
+        self._turn = SignalTurn(self._seats, wiring.stages.signals, self._tell)
+        self.handle_by(BookTick, self._turn.handle)
         self._numbers = wiring.signals
 
     @handles(TradeTick)
@@ -43,12 +43,11 @@ class Signals(WiredActor):
         layers = self._seats[tick.symbol].layers
         layers.update_trade(tick.at_ns, tick.price, tick.quantity, tick.side)
 
+    @compiled
     @handles(BookTick)
     def on_book(self, tick: BookTick) -> None:
         """Update the layers, tell the forecast when due, raise a signal when there is one."""
-        due = self._take(tick)
-        if due:
-            self._tell(tick, due)
+        self._turn.handle(tick)
 
     def _tell(self, tick: BookTick, due: int) -> None:
         seat = self._seats[tick.symbol]

@@ -61,7 +61,7 @@ class FrameTurn:
     """Takes the frames of many symbols, timing what it does in `stages`.
 
     `feeds` may hold others than TopFeed: their frames are UNSEATED. `heard_ns` is written: symbol
-    -> when the newest frame came. `publish` is told each new top.
+    -> when the newest frame came. `publish` is told each new top, `rest` what else a frame says.
     """
 
     def __init__(
@@ -70,7 +70,11 @@ class FrameTurn:
         heard_ns: dict[str, int],
         stages: Any,
         publish: Callable[[Any], None],
+        rest: Callable[[Any, int], None],
     ) -> None: ...
+    def handle(self, frame: Any) -> None:
+        """Take a frame; `rest` hears of one that is not TOLD, and how its decoding ended."""
+
     def take(self, frame: Any) -> int:
         """Take a frame (symbol, received_ns, payload); return TOLD, UNSEATED or its decoding.
 

@@ -33,7 +33,14 @@ class Seat:
 class SignalTurn:
     """Takes the ticks of many symbols, timing into `took` what ends here."""
 
-    def __init__(self, seats: Mapping[str, Seat], took: Histogram) -> None: ...
+    def __init__(
+        self,
+        seats: Mapping[str, Seat],
+        took: Histogram,
+        tell: Callable[[Any, int], None],
+    ) -> None: ...
+    def handle(self, tick: Any) -> None:
+        """Take a tick; `tell` hears of one after which something is due, and what."""
     def take(self, tick: Any) -> int:
         """Feed a tick to its symbol's layers; return what is due now, 0 for nothing.
 

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 MARK = "_handled_classes"
+COMPILED = "_compiled"
 
 
 class UnhandledMessage(TypeError):
@@ -22,6 +23,18 @@ def handles(*message_classes: type[Any]) -> Callable[[Method], Method]:
         return method
 
     return mark
+
+
+def compiled(method: Method) -> Method:
+    """Mark a handler as one that compiled code may stand in for (`LoopActor.handle_by`)."""
+    # itself: a wrapper that takes over its attributes is another method
+    setattr(method, COMPILED, method)
+    return method
+
+
+def is_compiled(method: Callable[..., Any]) -> bool:
+    """Tell whether compiled code may stand in for a handler."""
+    return getattr(method, COMPILED, None) is method
 
 
 def handler_names(actor_class: type[Any]) -> dict[type[Any], str]:

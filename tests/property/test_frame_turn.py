@@ -78,6 +78,10 @@ def binance_streams(draw: st.DrawFn) -> list[bytes]:
     return frames
 
 
+def unheard(_frame: Any, _kind: int) -> None:
+    raise AssertionError("`take` tells its caller and nobody else")
+
+
 class Reference:
     """The turn as it is written down in the actor: decode, judge, tell."""
 
@@ -112,7 +116,7 @@ def same_turns(feed: Any, reference: Reference, payloads: list[bytes]) -> None:
     told: list[BookTick] = []
     heard: dict[str, int] = {}
     stages = Stages()
-    turn = FrameTurn({"BTCUSDT": feed}, heard, stages, told.append)
+    turn = FrameTurn({"BTCUSDT": feed}, heard, stages, told.append, unheard)
     for at_ns, payload in enumerate(payloads, start=1):
         frame = Frame("BTCUSDT", at_ns, payload)
         assert turn.take(frame) == reference.take(frame)
@@ -145,7 +149,7 @@ def test_binance_frames_are_told_as_the_reference_tells_them(payloads: list[byte
 def test_a_frame_of_no_feed_is_not_decoded() -> None:
     feed = BybitTopFeed("BTCUSDT", bybit_frames.fresh(), BookTick)
     heard: dict[str, int] = {}
-    turn = FrameTurn({"BTCUSDT": feed, "TICKS": object()}, heard, Stages(), [].append)
+    turn = FrameTurn({"BTCUSDT": feed, "TICKS": object()}, heard, Stages(), [].append, unheard)
     for symbol in ("TICKS", "XRPUSDT"):
         assert turn.take(Frame(symbol, 7, b"{}")) == UNSEATED
     assert (turn.frames, heard) == (2, {})
@@ -154,7 +158,7 @@ def test_a_frame_of_no_feed_is_not_decoded() -> None:
 def test_the_time_a_frame_waited_is_taken_from_when_its_bytes_were_read() -> None:
     feed = BybitTopFeed("BTCUSDT", bybit_frames.fresh(), BookTick)
     stages = Stages()
-    turn = FrameTurn({"BTCUSDT": feed}, {}, stages, [].append)
+    turn = FrameTurn({"BTCUSDT": feed}, {}, stages, [].append, unheard)
     before_ns = stages.frame_at_ns
     turn.take(Frame("BTCUSDT", 1, b"{}"))
     assert stages.socket.count == 0
@@ -165,13 +169,26 @@ def test_the_time_a_frame_waited_is_taken_from_when_its_bytes_were_read() -> Non
     assert stages.frame_at_ns == before_ns
 
 
+def test_the_rest_is_told_of_what_was_not_said() -> None:
+    feed = BybitTopFeed("BTCUSDT", bybit_frames.fresh(), BookTick)
+    told: list[BookTick] = []
+    rest: list[tuple[Frame, int]] = []
+    turn = FrameTurn({"BTCUSDT": feed}, {}, Stages(), told.append, lambda *said: rest.append(said))
+    first = Frame("BTCUSDT", 1, bybit_frames.encode(bybit_frames.snapshot(100)))
+    turn.handle(first)
+    assert (told, rest) == ([], [(first, SNAPSHOT)])
+    feed.told_synced = True
+    turn.handle(Frame("BTCUSDT", 2, bybit_frames.encode(bybit_frames.delta(101, [("99.0", "7")]))))
+    assert len(told) == len(rest) == 1
+
+
 def test_what_telling_raises_hits_whoever_drives_it() -> None:
     feed = BybitTopFeed("BTCUSDT", bybit_frames.fresh(), BookTick)
 
     def refuse(_tick: Any) -> None:
         raise LookupError("nobody is wired")
 
-    turn = FrameTurn({"BTCUSDT": feed}, {}, Stages(), refuse)
+    turn = FrameTurn({"BTCUSDT": feed}, {}, Stages(), refuse, unheard)
     feed.told_synced = True
     with pytest.raises(LookupError, match="nobody is wired"):
         turn.take(Frame("BTCUSDT", 1, bybit_frames.encode(bybit_frames.snapshot(100))))

@@ -1,5 +1,7 @@
 """The compiled turn of a tick against the same turn in plain Python: same dues, same wishes."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +76,10 @@ def wish(side: Layers, number: int, tick: BookTick) -> Entry:
     )
 
 
+def unheard(_tick: Any, _due: int) -> None:
+    raise AssertionError("`take` tells its caller and nobody else")
+
+
 @settings(max_examples=150, deadline=None)
 @given(STEPS, GATES)
 def test_ticks_have_the_dues_of_the_reference(
@@ -83,7 +89,7 @@ def test_ticks_have_the_dues_of_the_reference(
     mirror, forecast_ns = layers(gates), dict.fromkeys(SYMBOLS, 0)
     rearm_ns = dict.fromkeys(SYMBOLS, 0)
     took = Histogram()
-    turn = SignalTurn(seats, took)
+    turn = SignalTurn(seats, took, unheard)
     untimed = 0
     for number, tick in enumerate(ticks(steps)):
         side, symbol, at_ns = mirror[tick.symbol], tick.symbol, tick.at_ns
@@ -106,9 +112,24 @@ def test_ticks_have_the_dues_of_the_reference(
     assert took.count == len(steps) - untimed
 
 
+def test_whoever_is_to_tell_hears_what_is_due_and_nothing_else() -> None:
+    seat = Seat(layers((0.05, 0.0))["BTCUSDT"])
+    said: list[tuple[BookTick, int]] = []
+    turn = SignalTurn({"BTCUSDT": seat}, Histogram(), lambda *due: said.append(due))
+    quiet = ticks([(0, 100, 1, 1)] * 8)
+    for tick in quiet:
+        turn.handle(tick)
+    assert [due for _, due in said] == [FORECAST_DUE] * len(said)
+    assert 0 < len(said) < len(quiet), "the first ones only warm up"
+    heard = len(said)
+    seat.forecast_ns = 1 << 62
+    turn.handle(ticks([(0, 5_000, 1, 1)])[0])
+    assert len(said) == heard
+
+
 def test_a_symbol_without_a_seat_is_a_fault() -> None:
     (tick,) = ticks([(1, 5, 0, 1)])
-    turn = SignalTurn({"BTCUSDT": Seat(layers((1e-9, 0.0))["BTCUSDT"])}, Histogram())
+    turn = SignalTurn({"BTCUSDT": Seat(layers((1e-9, 0.0))["BTCUSDT"])}, Histogram(), unheard)
     with pytest.raises(KeyError, match="ETHUSDT"):
         turn.take(tick)
 
@@ -116,11 +137,11 @@ def test_a_symbol_without_a_seat_is_a_fault() -> None:
 def test_only_seats_are_seated() -> None:
     nobody: dict[str, Seat] = {"BTCUSDT": object()}  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="a seat must be a Seat, not object"):
-        SignalTurn(nobody, Histogram())
+        SignalTurn(nobody, Histogram(), unheard)
 
 
 def test_a_quote_that_is_none_is_refused() -> None:
     seats = {symbol: Seat(one) for symbol, one in layers((1e-9, 0.0)).items()}
     tick = BookTick("BTCUSDT", T0_NS, T0_NS // MS, 1, -1.0, 1.0, 2.0, 1.0, 0.0)
     with pytest.raises(ValueError, match="prices must be positive"):
-        SignalTurn(seats, Histogram()).take(tick)
+        SignalTurn(seats, Histogram(), unheard).take(tick)
