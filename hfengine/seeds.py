@@ -31,12 +31,12 @@ class OrderIds:
     answer was lost can be found by its id instead of being sent again (DESIGN 7.10).
     """
 
-    __slots__ = ("_prefix", "_prepared", "_prepared_id")
+    __slots__ = ("_prefix", "_prepared_id", "_prepared_intent", "_prepared_leg")
 
     def __init__(self, session: str) -> None:
         self._prefix = f"hf-{session}"
-        self._prepared = (0, "")
-        self._prepared_id = ""
+        self._prepared_intent = 0
+        self._prepared_leg = self._prepared_id = ""
 
     @property
     def session(self) -> str:
@@ -45,14 +45,14 @@ class OrderIds:
 
     def client_id(self, intent: int, leg: str, attempt: int = 0) -> str:
         """Return the id of one leg ("e" entry, "x" exit, "s" stop, "t" target) of an intent."""
-        if attempt == 0 and self._prepared == (intent, leg):
+        if intent == self._prepared_intent and leg == self._prepared_leg and attempt == 0:
             return self._prepared_id
         return f"{self._prefix}-{intent:06d}{leg}{attempt}"
 
     def prepare(self, intent: int, leg: str) -> None:
         """Make an id that will be wanted soon, while there is time."""
         self._prepared_id = self.client_id(intent, leg)
-        self._prepared = (intent, leg)
+        self._prepared_intent, self._prepared_leg = intent, leg
 
     def is_ours(self, client_id: str) -> bool:
         """Tell whether this session made the id."""

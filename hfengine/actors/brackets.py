@@ -1,5 +1,6 @@
 """From an entry wish to one exact bracket; the `bracket` kernel decides, this speaks to it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -68,6 +69,12 @@ class Account(NamedTuple):
         """Return it with that much open, and that much margin on its way out."""
         free_margin_usdt = max(0.0, self.free_margin_usdt - reserved_usdt)
         return self._replace(exposure_usdt=exposure_usdt, free_margin_usdt=free_margin_usdt)
+
+
+Opened = Callable[
+    [Entry, LeverageProof, Account, MarkTick | None, Numbers],
+    tuple[OpenBracket, tuple[Warned, ...] | None] | None,
+]
 
 
 def _distances(protection: Protection) -> tuple[int, float, float]:
@@ -147,6 +154,9 @@ class Planner:
             exposure_cap_usdt,
             chase,
         )
+        self.open: Opened = self._kernel.open
+        """As `plan`, without its frame of Python: None where a gate refused (`refused`), and no
+        warnings where there are some (`warnings`)."""
 
     def plan(
         self,
@@ -161,12 +171,11 @@ class Planner:
         An entry that is moved after the quote is planned for the worst price it may reach: the
         chase counts as slippage. Stop and target stay where they were sent.
         """
-        planned = self._kernel.open(entry, proof, account, mark, intents)
+        planned = self.open(entry, proof, account, mark, intents)
         if planned is None:
-            raise self._refused()
-        if planned[1] is None:
-            return planned[0], self._warnings()
-        return planned
+            raise self.refused()
+        bracket, warnings = planned
+        return bracket, self.warnings() if warnings is None else warnings
 
     def rehearse(self, proof: LeverageProof, account: Account) -> None:
         """Plan an invented entry a few times: the first real one shall not pay for cold code."""
@@ -192,7 +201,8 @@ class Planner:
             with suppress(Refused):
                 self.plan(entry, proof, account, None, Numbers())
 
-    def _refused(self) -> Refused:
+    def refused(self) -> Refused:
+        """Return by which gate `open` refused last."""
         kernel = self._kernel
         gate, threshold = kernel.gate, kernel.threshold
         detail = DETAILS[gate]
@@ -202,8 +212,11 @@ class Planner:
             threshold = self._atr_bars
         return Refused(GATES[gate], kernel.measured, threshold, detail)
 
-    def _warnings(self) -> tuple[Warned, ...]:
-        """DESIGN 7.7: expected move net of all costs, and the break-even win rate."""
+    def warnings(self) -> tuple[Warned, ...]:
+        """Return what the bracket opened last is warned of.
+
+        DESIGN 7.7: expected move net of all costs, and the break-even win rate.
+        """
         kernel = self._kernel
         failed = []
         if kernel.edge_failed:

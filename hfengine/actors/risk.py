@@ -273,9 +273,13 @@ class Risk(WiredActor):
             if account is None:
                 account = self._gate(entry)
             symbol = entry.symbol
-            bracket, warnings = self._planners[symbol].plan(
+            planner = self._planners[symbol]
+            planned = planner.open(
                 entry, self._trusted[symbol], account, self._marks.get(symbol), self._intents
             )
+            if planned is None:
+                raise planner.refused()
+            bracket, warnings = planned
         except Refused as refused:
             self._refuse(entry, refused, started_ns)
             return
@@ -288,7 +292,7 @@ class Risk(WiredActor):
         self._entries += 1
         self._stages.risk.record_since(started_ns)
         self.publish(bracket)
-        for gate, measured, threshold in warnings:
+        for gate, measured, threshold in planner.warnings() if warnings is None else ():
             self.publish(
                 FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
             )
