@@ -34,7 +34,7 @@ CAST: Final = ("risk", "execution", "signals", "market_data")
 """The actors between a frame and its order."""
 
 LEVELS: Final = 7
-SPIN_SHARE: Final = 10
+SPIN_SHARE: Final = 4
 """On a loop that spins the walks are so many times as frequent: its core has nothing else to do.
 A frame that comes during one waits for its end, some 20 us."""
 

@@ -322,7 +322,7 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """spin: poll without ever sleeping; takes a whole core and answers sooner."""
     warm_every_ms: float = 1.0
     """How often the path from frame to order is rehearsed on a real venue, so that its code stays
-    in the caches; 0 switches it off. On a loop that spins it is done ten times as often."""
+    in the caches; 0 switches it off. On a loop that spins it is done four times as often."""
     cpu: int = -1
     """Core the process is bound to; -1 leaves it to the system."""
 
