@@ -22,19 +22,9 @@ from hfengine.kernels.sizing cimport (
     Grid, Sizer, break_even_win_rate, expected_edge, grid_of, on_grid, whole_steps
 )
 from hfengine.kernels.sizing import BINDINGS
+from hfengine.kernels.slots cimport field_at, place_of_field
 
-cdef extern from *:
-    """
-    #include <structmember.h>
-
-    /* Where a slot of an instance lies; 0 for what is no slot holding an object. */
-    static Py_ssize_t hf_place(PyObject *slot) {
-        if (!Py_IS_TYPE(slot, &PyMemberDescr_Type)) return 0;
-        PyMemberDef *member = ((PyMemberDescrObject *)slot)->d_member;
-        return member->type == T_OBJECT_EX ? member->offset : 0;
-    }
-    """
-    Py_ssize_t hf_place(object slot)
+cdef extern from "Python.h":
     object PyObject_Vectorcall(
         object callable, PyObject** arguments, size_t count, PyObject* names)
     bint PyFloat_CheckExact(PyObject* number)
@@ -81,11 +71,6 @@ cdef double EXACT_MAX = 9007199254740992.0
 cdef long long TIME_MAX = 1LL << 62
 
 
-cdef inline PyObject* field(object message, unsigned short place) noexcept:
-    # a frozen message holds all its fields as long as it lives: borrowed is enough
-    return (<PyObject**>(<char*><PyObject*>message + place))[0]
-
-
 cdef inline double as_double(PyObject* number) except? -1.0:
     if PyFloat_CheckExact(number):
         return PyFloat_AS_DOUBLE(number)
@@ -95,7 +80,7 @@ cdef inline double as_double(PyObject* number) except? -1.0:
 cdef int find_places(object message_class, tuple names, unsigned short* places) except -1:
     cdef Py_ssize_t place
     for i, name in enumerate(names):
-        place = hf_place(getattr(message_class, name, None))
+        place = place_of_field(message_class, name)
         if not 0 < place < 65536:
             raise TypeError(f"{message_class.__name__}.{name} is no slot of a struct")
         places[i] = <unsigned short>place
@@ -196,23 +181,23 @@ cdef class Bracket:
                 or Py_TYPE(proof) != <PyTypeObject*><PyObject*>self.proof_class
                 or not PyTuple_Check(account) or PyTuple_GET_SIZE(account) != A_COUNT):
             raise TypeError("an entry, a proof and an account of the classes prepared for")
-        side = <object>field(entry, self.entry_at[E_SIDE])
-        ask = as_double(field(entry, self.entry_at[E_ASK]))
+        side = <object>field_at(entry, self.entry_at[E_SIDE])
+        ask = as_double(field_at(entry, self.entry_at[E_ASK]))
         exposure = as_double(<PyObject*>PyTuple_GET_ITEM(account, A_EXPOSURE))
         if side > 0 and self.exposure_cap_usdt != INFINITY:
             exposure = self.exposure_at_limit(exposure, ask)
         # slippage is paid both ways, the chase but once
-        drift = as_double(field(entry, self.entry_at[E_DRIFT]))
+        drift = as_double(field_at(entry, self.entry_at[E_DRIFT]))
         if self.decide(
             side,
-            as_double(field(entry, self.entry_at[E_BID])),
+            as_double(field_at(entry, self.entry_at[E_BID])),
             ask,
-            as_double(field(entry, self.entry_at[E_FORECAST])),
+            as_double(field_at(entry, self.entry_at[E_FORECAST])),
             drift + copysign(self.chase, drift),
-            as_double(field(entry, self.entry_at[E_VOLATILITY])),
-            as_double(field(entry, self.entry_at[E_ATR])),
-            <object>field(proof, self.proof_at[P_GOT]),
-            <object>field(proof, self.proof_at[P_MARGIN_MODE]) == "cross",
+            as_double(field_at(entry, self.entry_at[E_VOLATILITY])),
+            as_double(field_at(entry, self.entry_at[E_ATR])),
+            <object>field_at(proof, self.proof_at[P_GOT]),
+            <object>field_at(proof, self.proof_at[P_MARGIN_MODE]) == "cross",
             as_double(<PyObject*>PyTuple_GET_ITEM(account, A_EQUITY)),
             as_double(<PyObject*>PyTuple_GET_ITEM(account, A_WALLET)),
             as_double(<PyObject*>PyTuple_GET_ITEM(account, A_FREE_MARGIN)),
@@ -242,21 +227,21 @@ cdef class Bracket:
             self.written_ticks.know(stop, self.stop_ticks)
             self.written_ticks.know(target, self.target_ticks)
         held[0] = <PyObject*>number
-        held[1] = field(entry, self.entry_at[E_SIGNAL_ID])
-        held[2] = field(entry, self.entry_at[E_SYMBOL])
-        held[3] = field(entry, self.entry_at[E_AT_NS])
-        held[4] = field(entry, self.entry_at[E_TICK_NS])
-        held[5] = field(entry, self.entry_at[E_SIDE])
+        held[1] = field_at(entry, self.entry_at[E_SIGNAL_ID])
+        held[2] = field_at(entry, self.entry_at[E_SYMBOL])
+        held[3] = field_at(entry, self.entry_at[E_AT_NS])
+        held[4] = field_at(entry, self.entry_at[E_TICK_NS])
+        held[5] = field_at(entry, self.entry_at[E_SIDE])
         held[6] = <PyObject*>quantity
         held[7] = <PyObject*>price
         held[8] = <PyObject*>stop
         held[9] = <PyObject*>target
-        held[10] = field(proof, self.proof_at[P_GOT])
+        held[10] = field_at(proof, self.proof_at[P_GOT])
         held[11] = <PyObject*>liquidation
-        held[12] = field(proof, self.proof_at[P_AT_NS])
-        held[13] = field(entry, self.entry_at[E_DRIFT])
-        held[14] = field(entry, self.entry_at[E_CONFIDENCE])
-        held[15] = field(entry, self.entry_at[E_HALF_LIFE_S])
+        held[12] = field_at(proof, self.proof_at[P_AT_NS])
+        held[13] = field_at(entry, self.entry_at[E_DRIFT])
+        held[14] = field_at(entry, self.entry_at[E_CONFIDENCE])
+        held[15] = field_at(entry, self.entry_at[E_HALF_LIFE_S])
         held[16] = <PyObject*>PyTuple_GET_ITEM(self.bindings, self.binding)
         return PyObject_Vectorcall(self.bracket_class, held, 17, NULL)
 
@@ -272,14 +257,14 @@ cdef class Bracket:
 
     cdef double funding(self, int side, object entry, object mark) except? -1.0:
         """Return the funding an entry would pay within two half-lives, as a fraction."""
-        cdef PyObject* at_held = field(entry, self.entry_at[E_AT_NS])
+        cdef PyObject* at_held = field_at(entry, self.entry_at[E_AT_NS])
         cdef PyObject* next_held
         cdef long long at_ns = 0, next_ns = 0
         cdef int beyond = 0, also = 0
         cdef double until_s, paid
         if Py_TYPE(mark) != <PyTypeObject*><PyObject*>self.mark_class:
             raise TypeError("a mark of the class prepared for")
-        next_held = field(mark, self.mark_at[M_NEXT_FUNDING_NS])
+        next_held = field_at(mark, self.mark_at[M_NEXT_FUNDING_NS])
         if PyLong_CheckExact(at_held) and PyLong_CheckExact(next_held):
             at_ns = PyLong_AsLongLongAndOverflow(at_held, &beyond)
             next_ns = PyLong_AsLongLongAndOverflow(next_held, &also)
@@ -289,9 +274,9 @@ cdef class Bracket:
             until_s = (<object>next_held - <object>at_held) / 1e9
         else:
             until_s = <double>(next_ns - at_ns) / 1e9
-        if not 0.0 <= until_s <= 2.0 * as_double(field(entry, self.entry_at[E_HALF_LIFE_S])):
+        if not 0.0 <= until_s <= 2.0 * as_double(field_at(entry, self.entry_at[E_HALF_LIFE_S])):
             return 0.0
-        paid = side * as_double(field(mark, self.mark_at[M_FUNDING_RATE]))
+        paid = side * as_double(field_at(mark, self.mark_at[M_FUNDING_RATE]))
         return paid if paid > 0.0 else 0.0
 
     cdef int prove_chase(self, int side) except -1:

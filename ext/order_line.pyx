@@ -14,37 +14,26 @@ from libc.stdint cimport int64_t
 
 from hfengine.kernels.grid cimport Grid
 from hfengine.kernels.histogram cimport Histogram, mono_ns
+from hfengine.kernels.slots cimport field_at, place_of_field
 
 from decimal import Decimal
 
 cdef extern from "Python.h":
-    ctypedef struct PyMemberDef:
-        int type
-        Py_ssize_t offset
-
-    ctypedef struct PyMemberDescrObject:
-        PyMemberDef* d_member
-
     ctypedef struct PyTypeObject:
         pass
 
-    PyTypeObject PyMemberDescr_Type
     PyTypeObject* Py_TYPE(PyObject* of)
     bint PyUnicode_CheckExact(PyObject* text)
     bint PyLong_CheckExact(PyObject* number)
     PyObject* Py_True
     PyObject* Py_False
 
-cdef extern from "structmember.h":
-    int T_OBJECT_EX
-
 cdef tuple KINDS = ("limit", "market", "stop_market", "take_profit_market")
 cdef tuple TIFS = ("gtc", "ioc", "fok", "post_only")
 cdef tuple BY = ("last", "mark")
 cdef object DECIMAL = Decimal
 
-# To ask for fourteen attributes by name takes longer than to write the frame. A struct's fields lie
-# at offsets its class tells, which is how the interpreter's own specialised reads find them.
+# To ask for fourteen attributes by name takes longer than to write the frame.
 cdef tuple FIELDS = (
     "client_id", "symbol", "quantity", "price", "trigger", "stop", "target",
     "side", "kind", "tif", "reduce_only", "close_position", "trigger_by", "protect_by",
@@ -63,19 +52,12 @@ cdef bint learn(object request) except -1:
     """Find where a class of requests keeps its fields; tell whether it does."""
     global layout_of
     cdef int at
-    cdef PyObject* field
     layout_of = None
     kind = type(request)
     for at in range(FIELD_COUNT):
-        descriptor = getattr(kind, FIELDS[at], None)
-        field = <PyObject*>descriptor
-        if Py_TYPE(field) != &PyMemberDescr_Type:
+        offsets[at] = place_of_field(kind, FIELDS[at])
+        if offsets[at] == 0:
             return False
-        if (<PyMemberDescrObject*>field).d_member.type != T_OBJECT_EX:
-            return False
-        if not issubclass(kind, descriptor.__objclass__):
-            return False
-        offsets[at] = (<PyMemberDescrObject*>field).d_member.offset
     layout_of = kind
     return True
 
@@ -105,7 +87,7 @@ cdef bint read_order(object request, Asked* asked) except -1:
     if type(request) is not layout_of and not learn(request):
         return False
     for at in range(FIELD_COUNT):
-        fields[at] = (<PyObject**>(<char*><PyObject*>request + offsets[at]))[0]
+        fields[at] = field_at(request, offsets[at])
         if fields[at] == NULL:
             return False
     for at in range(TEXTS_END):
