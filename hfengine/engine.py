@@ -429,6 +429,10 @@ class Engine:
             "venues": self._health() if self._health is not None else {},
         }
 
+    async def written(self) -> str:
+        """Wait until a kill cannot take what was published; return "", or why it still could."""
+        return await self._log.written()
+
     async def flatten_now(self, reason: str, by: str) -> FlattenDone:
         """Close everything and stay up, halted as `operator`; return what the venue says."""
         self.publish(Halt(self._clock.now_ns(), OPERATOR, f"{by}: {reason}"))

@@ -92,6 +92,9 @@ CONTROL_REQUEST_BYTES_MAX: Final = 4096
 CONTROL_ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 """A status of a thousand symbols is about 1 MB."""
 
+CONTROL_WRITTEN_MAX_NS: Final = 2_000_000_000
+"""Real time an answer waits for the disk; later it says that what it tells is not yet there."""
+
 CONTROL_IDLE_MAX_NS: Final = 30_000_000_000
 """Real time a connection may stay without a request; it is cut when the next one comes."""
 

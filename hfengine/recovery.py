@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from hfengine.actors.fill_memory import CURSOR_KEY, cursor_of
 from hfengine.clock import Clock
@@ -18,7 +18,7 @@ from hfengine.messages import Halt
 from hfengine.oversight import Recovered
 from hfengine.settings import Settings
 from hfengine.state.lock import AccountBusy, Facts, InstanceLock, LockUnavailable
-from hfengine.state.opening import OpenedState, open_state
+from hfengine.state.opening import OpenedState, open_state, remove_state
 from hfengine.state.port import NullStore
 from hfengine.venues.keys import ApiKeys
 
@@ -49,6 +49,17 @@ def account_id(
     return f"{'+'.join(settings.venue.names)}-{digest}"
 
 
+class Close(Protocol):
+    """Lets an account go."""
+
+    def __call__(self, *, clean: bool = False) -> None:
+        """Close its state and its lock.
+
+        After a `clean` end nothing is left of an account that was in this process, or at venues
+        that end with it.
+        """
+
+
 class Recovery(NamedTuple):
     """A locked account with its state open. `close` it when the run is over, whatever happened."""
 
@@ -57,7 +68,7 @@ class Recovery(NamedTuple):
     sentences: tuple[str, ...]
     """What the user should know of the start; empty where all was as usual."""
     lock: InstanceLock | None
-    close: Callable[[], None]
+    close: "Close"
 
 
 def recover(profile: Profile, account: str, clock: Clock, *, leaves: bool = True) -> Recovery:
@@ -87,11 +98,14 @@ def recover(profile: Profile, account: str, clock: Clock, *, leaves: bool = True
     told = recovered(opened, clock.now_ns())
     memory = Memory(account, opened.store, opened.recalled, told)
 
-    def close() -> None:
+    def close(*, clean: bool = False) -> None:
+        is_over = clean and settings.mode == "local" and not leaves
         try:
             opened.close()
+            if is_over:
+                remove_state(settings, account)
         finally:
-            lock.release()
+            lock.release(remove=is_over)
 
     unusual = opened.trouble or opened.source == "journal"
     sentences = (f"state: {opened.detail}",) if unusual else ()
@@ -114,7 +128,11 @@ def _paper(settings: Settings, account: str, facts: Facts) -> Recovery:
             sentences = (f"operator commands will not find this run: {error}",)
             break
     attachment = StateAttachment(NullStore(), lock)
-    close = _nothing if lock is None else lock.release
+
+    def close(*, clean: bool = False) -> None:
+        if lock is not None:
+            lock.release(remove=clean)
+
     return Recovery(Memory(), (attachment,), sentences, lock, close)
 
 
@@ -166,7 +184,3 @@ class StateAttachment:
         """Write what waits and disconnect."""
         if self._end is not None:
             await self._end()
-
-
-def _nothing() -> None:
-    """Nothing is held."""

@@ -10,6 +10,7 @@ from hfengine.instruments import Instrument
 from hfengine.journal import Journal, JournalLimits
 from hfengine.journal.beginning import beginning
 from hfengine.kernels.histogram import now_ns
+from hfengine.limits import CONTROL_WRITTEN_MAX_NS
 from hfengine.messages import (
     BookTick,
     Fill,
@@ -24,6 +25,7 @@ from hfengine.messages import (
 from hfengine.oversight import Keep
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.recording import Recorder
+from hfengine.runtime.waiting import wait_s
 from hfengine.summary import JournalSummary
 
 EVIDENCE: Final = (OrderSent, Fill, PositionOpened, Keep, Halt, Resume)
@@ -31,6 +33,11 @@ EVIDENCE: Final = (OrderSent, Fill, PositionOpened, Keep, Halt, Resume)
 
 WRITE_AFTER_S: Final = 0.002
 """What comes in one burst is handed over at once; waking the writer each time costs more."""
+
+WRITTEN_LOOK_S: Final = 0.0005
+"""Between two looks at the writer by who waits for it."""
+
+NOT_JOURNALED: Final = "the journal is switched off"
 
 TICKS: Final = (BookTick, TradeTick, MarkTick)
 REPLAY_WAIT_S: Final = 10.0
@@ -114,6 +121,24 @@ class SessionLog:
         self._due = False
         if self._journal is not None:
             self._journal.flush()
+
+    async def written(self) -> str:
+        """Wait until the operating system holds all that was published so far; the loop runs on.
+
+        Return "" then: a kill leaves it. Else why it does not, after CONTROL_WRITTEN_MAX_NS at
+        most.
+        """
+        journal = self._journal
+        if journal is None:
+            return NOT_JOURNALED
+        mark, until_ns = journal.mark(), now_ns() + CONTROL_WRITTEN_MAX_NS
+        while not journal.has_written(mark):
+            if journal.fault is not None:
+                return journal.fault
+            if now_ns() >= until_ns:
+                return f"the disk has not taken it within {CONTROL_WRITTEN_MAX_NS / 1e9:g} s"
+            await wait_s(self._host.loop, WRITTEN_LOOK_S)
+        return ""
 
     def is_ok(self) -> bool:
         """Tell whether everything is written that should be; entries need it."""

@@ -49,6 +49,8 @@ class FakeEngine:
         self.flattens: list[str] = []
         self.views = 0
         self.fails = False
+        self.unwritten: list[asyncio.Future[str]] = []
+        """What the answers wait for; nothing is waited for while it is empty."""
         self._padding = padding
         self._flattened: asyncio.Future[FlattenDone] | None = None
 
@@ -74,6 +76,9 @@ class FakeEngine:
     async def flatten_now(self, reason: str, by: str) -> FlattenDone:
         self.flattens.append(reason)
         return await self.flattened
+
+    async def written(self) -> str:
+        return await self.unwritten.pop() if self.unwritten else ""
 
     async def view(self) -> dict[str, Any]:
         self.views += 1

@@ -151,9 +151,15 @@ def covered(desk: Desk, symbol: str) -> Any:
     return None
 
 
-def buy(venue: VenueProcess, symbol: str, quantity: str, client_id: str) -> None:
-    """Buy at market as another client of the Bybit account does, isolated and with no stop."""
-    _post(venue, "account/set-margin-mode", {"setMarginMode": "ISOLATED_MARGIN"})
+def buy(
+    venue: VenueProcess, symbol: str, quantity: str, client_id: str, *, set_mode: bool = True
+) -> None:
+    """Buy at market as another client of the Bybit account does, isolated and with no stop.
+
+    `set_mode` is for an account that no engine has made isolated yet.
+    """
+    if set_mode:
+        _post(venue, "account/set-margin-mode", {"setMarginMode": "ISOLATED_MARGIN"})
     wanted = {"category": "linear", "symbol": symbol, "side": "Buy", "orderType": "Market"}
     _post(venue, "order/create", {**wanted, "qty": quantity, "orderLinkId": client_id})
 

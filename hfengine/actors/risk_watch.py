@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from hfengine.actors.absent_wallet import AbsentWallet
 from hfengine.actors.breaker_panel import BreakerPanel
 from hfengine.actors.breakers import WHEN_GOOD
 from hfengine.actors.closed_trades import ClosedTrades, Trade
@@ -72,6 +73,7 @@ class RiskWatch:
         self._results = wiring.day
         self._trades = ClosedTrades()
         self._equity = EquityWindow(limits.drawdown_window_s)
+        self._away = AbsentWallet(publish)
         self._forgiven_usdt = 0.0
         self._streak = 0
         self._fills: deque[str] = deque(maxlen=FILL_IDS_KEPT)
@@ -126,6 +128,7 @@ class RiskWatch:
         change_usdt = float(fill.realised_usdt - fill.fee_usdt)
         self._results.add(fill.at_ns, change_usdt, fill.symbol)
         self._equity.explain(venue_of(fill.symbol), at_ns, change_usdt)
+        self._away.explain(venue_of(fill.symbol), at_ns, change_usdt)
         self._closed(self._trades.fill(fill), at_ns)
         self._lost(fill.symbol, at_ns)
         self._settle(at_ns)
@@ -135,6 +138,7 @@ class RiskWatch:
         at_ns, paid_usdt = self._clock.now_ns(), float(funding.funding_usdt)
         self._results.add(funding.at_ns, -paid_usdt, funding.symbol)
         self._equity.explain(venue_of(funding.symbol), at_ns, -paid_usdt)
+        self._away.explain(venue_of(funding.symbol), at_ns, -paid_usdt)
         self._trades.funding(funding.symbol, paid_usdt)
         self._lost(funding.symbol, at_ns)
         # no id tells one funding from another: it is kept at once, for none is told again
@@ -146,6 +150,7 @@ class RiskWatch:
         wallet_usdt, equity_usdt = float(balance.wallet_usdt), float(balance.equity_usdt)
         self._moved |= venue not in self._accounts
         self._accounts.add(venue)
+        self._away.sample(venue, at_ns, wallet_usdt)
         if self._equity.sample(venue, at_ns, wallet_usdt, equity_usdt):
             self._heard(self.panel.drawdown.judge(at_ns, self._equity.drawdown), at_ns)
         if equity_usdt > 0.0:
@@ -274,6 +279,7 @@ class RiskWatch:
         for watch in self.panel.quality.values():
             self._heard(watch.look(at_ns), at_ns)
         self.reentry.look(at_ns)
+        self._away.look(at_ns)
         self._settle(at_ns, score=True)
 
     # what follows
@@ -460,6 +466,7 @@ class RiskWatch:
             self.unknown.update(memory.unknown)
         else:
             self._results.restore(memory.day, memory.day_usdt, memory.total_usdt)
+            self._away.restore(memory.wallets)
         self._streak, self._forgiven_usdt = memory.streak, memory.forgiven_usdt
         self._equity.restore(memory.peak_usdt, memory.peak_ns, memory.wallets)
         self._trades.open.update({s: Trade(usdt) for s, usdt in memory.trades.items()})

@@ -72,8 +72,8 @@ def surrounded(profile: Profile, options: Options) -> Iterator[Around]:
     with local_venues(settings, feed=options.feed or played) as urls:
         account = account_id(settings, keys, url=" ".join(urls.values()))
         # a venue that was started here ends with this process, and what is open there with it
-        leaves = not any(
-            url != settings.venue.url_of(name).rstrip("/") for name, url in urls.items()
+        leaves = not urls or any(
+            url == settings.venue.url_of(name).rstrip("/") for name, url in urls.items()
         )
         with _remembered(profile, account, leaves=leaves) as kept:
             since_ns = told_until_ns(kept[0].recalled)
@@ -89,11 +89,13 @@ def _remembered(
     for sentence in recovery.sentences:
         # said even if the venue is away: a store that was moved aside is not found again
         typer.echo(sentence, err=True)
+    clean = False
     try:
         with serving(profile.settings, recovery.lock) as servers:
             yield recovery.memory, (*recovery.attachments, *servers)
+        clean = True
     finally:
-        recovery.close()
+        recovery.close(clean=clean)
 
 
 def _on_paper(profile: Profile, options: Options) -> tuple[Surroundings, float | None]:

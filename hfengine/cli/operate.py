@@ -198,6 +198,8 @@ def _end_flat(told: Mapping[str, Any], *, json_: bool) -> None:
         typer.echo("flat: read back from the venue")
     else:
         typer.echo(f"NOT FLAT: {told['detail']}", err=True)
+    if not json_:
+        _print_unwritten(told)
     raise typer.Exit(ExitCode.OK if told["flat"] else ExitCode.NOT_FLAT)
 
 
@@ -208,6 +210,13 @@ def _print_standing(told: Mapping[str, Any]) -> None:
     for breaker in _tripped(told):
         typer.echo(f"holds: breaker {breaker_text(breaker)}")
     typer.echo(f"risk {told['risk']['state']}")
+    _print_unwritten(told)
+
+
+def _print_unwritten(told: Mapping[str, Any]) -> None:
+    """Say why what is in force could be lost by a crash, if it could."""
+    if why := told.get("unwritten"):
+        typer.echo(f"in force, but not yet on disk: {why}", err=True)
 
 
 def _tripped(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:

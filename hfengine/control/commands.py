@@ -1,5 +1,6 @@
 """What each operator command does to a running engine, and what it answers."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
@@ -18,6 +19,7 @@ from hfengine.control.report import (
 from hfengine.errors import ExitCode, VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.messages import FlattenDone, Halt, Message, Resume
 from hfengine.oversight import Command
+from hfengine.runtime.waiting import wait_s
 from hfengine.venues.port import Venue
 
 OPERATOR: Final = "operator"
@@ -53,6 +55,9 @@ class Controlled(Protocol):
 
     async def view(self) -> dict[str, Any]:
         """Return every actor's report."""
+
+    async def written(self) -> str:
+        """Wait until what was published is on disk; return "", or why it is not."""
 
     async def flatten_now(self, reason: str, by: str) -> FlattenDone:
         """Close everything and stay up."""
@@ -113,7 +118,7 @@ class Commands:
         engine, why = self._engine, reason or NO_REASON
         self._note("halt", reason, by)
         engine.publish(Halt(engine.clock.now_ns(), OPERATOR, f"{by}: {why}"))
-        return self._standing(await self._view_after())
+        return self._standing(await self._view_after()) | await self._kept()
 
     async def _resume(self, source: str, by: str) -> dict[str, Any]:
         """Clear one source or all; an unknown source is refused before anything is published."""
@@ -130,11 +135,23 @@ class Commands:
         told = {name: why for name, why in halts.items() if name not in still}
         left = _breaker_names(after)
         breakers = [name for name in _breaker_names(before) if name not in left]
-        return self._standing(after) | {"cleared": told, "cleared_breakers": breakers}
+        cleared = {"cleared": told, "cleared_breakers": breakers}
+        return self._standing(after) | cleared | await self._kept()
+
+    async def _kept(self) -> dict[str, Any]:
+        """Return why a crash could still take what is answered; "": it is on disk.
+
+        Ask it after the view: what risk keeps of a halt is published by then.
+        """
+        return {"unwritten": await self._engine.written()}
 
     async def _view_after(self) -> dict[str, Any]:
-        """Return the view after a message: asked twice, for its consequences take a hop more."""
+        """Return the view after a message: asked twice, for its consequences take a hop more.
+
+        What a venue still holds halts again in the loop's next turn.
+        """
         await self._engine.view()
+        await wait_s(asyncio.get_running_loop(), 0.0)
         return await self._engine.view()
 
     def _standing(self, seen: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +170,7 @@ class Commands:
             "flat": done.flat,
             "rounds": done.rounds,
             "detail": done.detail,
-        }
+        } | await self._kept()
 
     async def _stop(self, reason: str, by: str) -> dict[str, Any]:
         """Answer at the end of the run: its actors still run then, its positions are dealt with."""

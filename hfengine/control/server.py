@@ -78,7 +78,8 @@ class ControlServer:
             return
         self._server = None
         server.close()
-        over.set_result(await self._last_state(self._engine))
+        last = await self._last_state(self._engine)
+        over.set_result(last | {"unwritten": await self._engine.written()})
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=END_MAX_S)
             for task in late:

@@ -288,6 +288,17 @@ class Journal:
             self._hand_over(sealed=False)
         return self._written_within(wait_s, 0) and self.ok
 
+    def mark(self) -> int:
+        """Hand what is buffered to the writer; return what `has_written` is asked with."""
+        if not self._closed:
+            self.flush()
+        return self._handed_bytes
+
+    def has_written(self, mark: int) -> bool:
+        """Return whether the operating system holds every byte up to a `mark`."""
+        # the writer tells a fault before it counts what it could not write
+        return self._writer.done_bytes >= mark and self.ok
+
     def close(self, state: State = "ended") -> None:
         """Seal and write what is left and end the manifest; more calls do nothing.
 

@@ -49,7 +49,11 @@ class StateFile:
             raise ConfigError([problem]) from error
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
-            self._prepare()
+            try:
+                self._prepare()
+            except sqlite3.Error:
+                self.close()
+                raise
         except sqlite3.Error as error:
             reason = "another venue uses it" if "locked" in str(error) else str(error)
             raise ConfigError([f"--state {path}: {reason}: name another file"]) from error

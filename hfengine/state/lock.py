@@ -7,6 +7,7 @@ file are for people and for the commands that look for a running engine.
 import fcntl
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -64,18 +65,23 @@ class InstanceLock:
     def take(cls, directory: Path, account: str, facts: Facts) -> Self:
         """Take the lock of an account; raise AccountBusy naming the holder, or LockUnavailable."""
         path = directory / f"{account}{SUFFIX}"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
-        except OSError as error:
-            raise LockUnavailable(
-                f"the instance lock {path} cannot be made ({error.strerror}): without it a second"
-                " engine could trade the account; name a writable state.directory"
-            ) from error
-        if not _locked(handle, fcntl.LOCK_EX):
-            held_by = _read(handle)
+        while True:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
+            except OSError as error:
+                raise LockUnavailable(
+                    f"the instance lock {path} cannot be made ({error.strerror}): without it a"
+                    " second engine could trade the account; name a writable state.directory"
+                ) from error
+            if not _locked(handle, fcntl.LOCK_EX):
+                held_by = _read(handle)
+                os.close(handle)
+                raise AccountBusy(_sentence(account, held_by))
+            if _stands(path, handle):
+                break
+            # its holder took it away between our opening and our locking it
             os.close(handle)
-            raise AccountBusy(_sentence(account, held_by))
         lock = cls(path, account, handle)
         lock.describe(facts)
         return lock
@@ -107,12 +113,19 @@ class InstanceLock:
             )
         )
 
-    def release(self) -> None:
-        """Let the account go and leave no facts behind; safe to call twice."""
+    def release(self, *, remove: bool = False) -> None:
+        """Let the account go and leave no facts behind; safe to call twice.
+
+        `remove` takes the file away too: of an account that is no more.
+        """
         handle, self._handle = self._handle, -1
         if handle >= 0:
             try:
                 os.ftruncate(handle, 0)
+                if remove:
+                    # while it is held: nobody else's file is taken away
+                    with suppress(OSError):
+                        self.path.unlink(missing_ok=True)
             finally:
                 os.close(handle)
 
@@ -139,6 +152,14 @@ def running(directory: Path) -> list[Instance]:
             account = path.name.removesuffix(SUFFIX)
             found.append(Instance(account=account, alive=alive, facts=facts or blank))
     return found
+
+
+def _stands(path: Path, handle: int) -> bool:
+    """Tell whether an open file still is the one of that name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _locked(handle: int, kind: int, *, tries: int = TRIES) -> bool:

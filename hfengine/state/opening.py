@@ -6,6 +6,7 @@ cases memory comes from the account's journals, so that nothing is lost with the
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -75,8 +76,7 @@ def open_state(
     if url == "none":
         found = Found(NullStore(), {}, "")
     elif url == "sqlite":
-        path = Path(settings.state.directory) / f"{account}.db"
-        found = _open_sqlite(path, connecting)
+        found = _open_sqlite(_file_of(settings, account), connecting)
     elif url.startswith(REDIS):
         found = _open_redis(url, account, holder)
     else:
@@ -86,6 +86,20 @@ def open_state(
         found.store.put(key, body)
     close = getattr(found.store, "close", _done)
     return OpenedState(found.store, recalled, source, detail, close, found.trouble)
+
+
+def remove_state(settings: Settings, account: str) -> None:
+    """Take away the file of an account that is no more; its store is closed."""
+    if settings.state.url == "sqlite":
+        path = _file_of(settings, account)
+        for suffix in ("", "-wal", "-shm"):
+            # one that cannot be taken away holds nothing that anybody needs
+            with suppress(OSError):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _file_of(settings: Settings, account: str) -> Path:
+    return Path(settings.state.directory) / f"{account}.db"
 
 
 def _recall(settings: Settings, account: str, found: Found) -> tuple[dict[str, bytes], Source, str]:

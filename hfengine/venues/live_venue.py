@@ -20,9 +20,11 @@ from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
     BalanceChanged,
     Fill,
+    Halt,
     LeverageChanged,
     OrderUpdate,
     PositionChanged,
+    Resume,
 )
 from hfengine.oversight import VenueHealth
 from hfengine.requests import LeverageSetting, OrderRequest
@@ -33,12 +35,13 @@ from hfengine.venues.ccxt_client import PACED, Paced
 from hfengine.venues.clock_offset import REFRESH_S
 from hfengine.venues.keys import ApiKeys
 from hfengine.venues.leverage_record import LeverageRecord
+from hfengine.venues.locked_modes import in_words
 from hfengine.venues.order_path import OrderPath
 from hfengine.venues.port import Answer, Ended, Tell
 from hfengine.venues.quirks import MarginMode, Place, Quirks
 from hfengine.venues.reconciling import Reconciler
 from hfengine.venues.understanding import acted, understood
-from hfengine.venues.venue_desk import RECONCILE_SOON_S, VenueDesk
+from hfengine.venues.venue_desk import HALTING, RECONCILE_SOON_S, VenueDesk
 
 RECONCILE_S: Final = 60.0
 RECONCILE_FAILED_MAX_S: Final = 5.0
@@ -55,6 +58,9 @@ sweeps, by at least SWEPT_MIN and at most SWEPT_MAX each time."""
 
 RELOAD_PAUSE_S: Final = 10.0
 """Instruments are read anew at most this often, however many orders were refused by their rules."""
+
+EVERY: Final = "all"
+"""A Resume of this source clears every halt."""
 
 NS_A_MS: Final = 1_000_000
 
@@ -145,7 +151,7 @@ class LiveVenue:
         if missing:
             raise VenueRejected("unknown_symbol", f"{self.name} does not list {', '.join(missing)}")
         desk.instruments.update(found)
-        await self._quirks.prepare_account()
+        await in_words(self._quirks.prepare_account(), self.name, "", desk.margin_mode)
         self._reconciler.since_ms = desk.now_ms()
         for position in await self._quirks.positions():
             desk.view.positions[position.symbol] = position
@@ -166,6 +172,7 @@ class LiveVenue:
         self._connected = True
         desk.connect(account)
         desk.tell_halts()
+        self._host.routes.tap(self._resumed, Resume)
         self._feed.connect_market(market)
         for stream in self._quirks.streams():
             desk.streams.keep(stream)
@@ -200,6 +207,22 @@ class LiveVenue:
         self._closed = True
         await self._desk.close()
         await self._orders.wait_stopped()
+
+    def _resumed(self, resume: Resume) -> None:
+        # in a turn of its own, behind all that the resume itself comes to
+        self._host.loop.call_soon(self._halt_again, resume.source)
+
+    def _halt_again(self, source: str) -> None:
+        """Halt anew for what was resumed by a person and still is wrong here.
+
+        What resumes by itself is known to stand; what halts until a person resumes it is not, and
+        the next refusal of its kind halts again.
+        """
+        desk = self._desk
+        for held, reason in desk.halts.items():
+            is_meant = source in (EVERY, held, f"{self.name} {held}")
+            if is_meant and HALTING.get(held) != 0.0:
+                desk.tell(Halt(self._clock.now_ns(), held, reason))
 
     async def snapshot(self, symbol: str) -> bytes | None:
         """Make sure that a book comes: its bytes, or None when the stream brings it."""
@@ -286,7 +309,8 @@ class LiveVenue:
 
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         """Ask for a margin mode; "not modified" is a success."""
-        await acted(self._quirks.set_margin_mode(symbol, mode), symbol)
+        asked = acted(self._quirks.set_margin_mode(symbol, mode), symbol)
+        await in_words(asked, self.name, symbol, mode)
 
     async def leverage_of(self, symbol: str) -> LeverageSetting:
         """Read a symbol's leverage and margin mode."""

@@ -126,7 +126,7 @@ class Desk(Protocol):
         """Cut the private connections; they are made again at once."""
 
     def halt(self, source: str, reason: str) -> None:
-        """Stop entries; once per source until `resume`."""
+        """Stop entries; once per source until `resume`, and again where a person resumed it."""
 
     def resume(self, source: str) -> None:
         """Allow entries again as far as `source` is concerned."""

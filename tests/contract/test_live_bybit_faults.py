@@ -263,3 +263,56 @@ def test_a_partial_stop_of_our_own_covers_too() -> None:
             await desk.until(lambda: desk.position().covered == 0)
 
     run_live(scenario)
+
+
+def halts_of(desk: LiveDesk) -> list[str]:
+    return [halt.source for halt in desk.told(Halt)]
+
+
+@pytest.mark.parametrize("source", ["all", "private_stream", "bybit private_stream"])
+def test_what_a_person_resumes_while_it_still_is_wrong_halts_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(venue_desk, "BLIND_S", 0.1)
+
+    async def scenario() -> None:
+        async with live("bybit") as desk:
+
+            async def away() -> None:
+                raise ConnectionError("no route")
+
+            publish = desk.venue._host.routes.publish
+            desk.venue._host.routes.wire(Resume)
+            desk.venue._desk.exchange.authenticate = lambda _url: away()
+            assert desk.server._to_sockets("drop", "/v5/private", 0) == 1
+            await desk.until(lambda: halts_of(desk) == ["private_stream"])
+            publish(Resume(1, source))
+            assert halts_of(desk) == ["private_stream"], "not within the resume itself"
+            await asyncio.sleep(0)
+            assert halts_of(desk) == ["private_stream"] * 2
+            assert desk.told(Halt)[1].reason.startswith("no private stream")
+            publish(Resume(1, "operator"))
+            await asyncio.sleep(0)
+            assert len(halts_of(desk)) == 2, "another source is none of its business"
+            del desk.venue._desk.exchange.authenticate
+            await desk.until(lambda: desk.told(Resume))
+            publish(desk.told(Resume)[0])
+            publish(Resume(1, source))
+            await asyncio.sleep(0)
+            assert len(halts_of(desk)) == 2, "what is well again does not halt"
+
+    run_live(scenario)
+
+
+def test_what_halts_until_a_person_resumes_it_is_not_told_again_by_the_resume() -> None:
+    async def scenario() -> None:
+        async with live("bybit") as desk:
+            desk.venue._host.routes.wire(Resume)
+            desk.venue._desk.heed("bad_key", "refused")
+            desk.venue._host.routes.publish(Resume(1, "all"))
+            await asyncio.sleep(0)
+            assert halts_of(desk) == ["bad_key"]
+            desk.venue._desk.heed("bad_key", "refused")
+            assert halts_of(desk) == ["bad_key"] * 2, "the next refusal tells it"
+
+    run_live(scenario)

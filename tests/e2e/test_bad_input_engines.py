@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hfengine.control.client import ask
+from hfengine.control.place import socket_path
 from hfengine.credentials import LOCAL_KEYS
 from hfengine.state.lock import running
 from tests.recovery_desk import Desk, Typed, no_sockets, typed
@@ -148,8 +149,11 @@ def test_of_two_engines_one_has_to_be_named(tmp_path: Path) -> None:
         assert (told.code, told.out) == (0, "flat: read back from the venue\n")
         # 5 where one was stopped before its first book
         assert second.wait(20) in (0, 5)
-    assert running(tmp_path / "state") == []
-    assert no_sockets(tmp_path)
+    state = tmp_path / "state"
+    assert running(state) == []
+    assert list(state.glob("*.lock")) == []
+    names = ("paper-paper", "paper-paper-2")
+    assert not any(socket_path(str(state), name).exists() for name in names)
 
 
 def trading(folder: Path) -> list[int]:

@@ -42,6 +42,8 @@ def test_an_interrupt_ends_flat_and_takes_the_venue_along(tmp_path: Path, number
     assert (summary["flat"], summary["reason"]) == (True, "interrupted")
     assert summary["ledger_difference_usdt"] == 0
     assert not is_alive(venue)
+    state = tmp_path / "state"
+    assert [path for path in state.rglob("*") if not path.is_dir()] == [], "its account is no more"
 
 
 def test_a_killed_run_leaves_no_venue_behind(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a venue answered survives its death; what a state file is not is refused."""
 
 import json
+import sqlite3
 import stat
 import urllib.request
 from contextlib import contextmanager
@@ -199,3 +200,21 @@ def test_a_file_in_use_of_another_venue_or_of_something_else_is_refused(tmp_path
         pass
     with pytest.raises(ConfigError, match="unable to open"), a_world(tmp_path / "no" / "dir.db"):
         pass
+
+
+def test_a_file_that_is_refused_is_let_go(tmp_path, monkeypatch):
+    opened = []
+    connect = sqlite3.connect
+
+    def noted(*given, **options):
+        opened.append(connect(*given, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database at all, but long enough to be looked at" * 40)
+    with pytest.raises(ConfigError, match="file is not a database"), a_world(other):
+        pass
+    [connection] = opened
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        connection.execute("SELECT 1")

@@ -127,6 +127,52 @@ def test_paper_runs_stand_side_by_side_and_keep_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "state").glob("*.db")) == []
 
 
+def left_in(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "state").iterdir())
+
+
+def used(profile: Profile, *, leaves: bool) -> Recovery:
+    """Return an open account in whose state something was kept."""
+    run = recover(profile, ACCOUNT, VirtualClock(T0_NS), leaves=leaves)
+    run.memory.store.put("bot:risk:memory", b"m")
+    return run
+
+
+def test_a_paper_run_that_ends_well_leaves_no_file(tmp_path: Path) -> None:
+    paper = profile(tmp_path, mode="paper")
+    runs = [recovered(paper, "paper-paper") for _ in range(2)]
+    runs[0].close(clean=True)
+    assert left_in(tmp_path) == ["paper-paper-2.lock"]
+    again = recovered(paper, "paper-paper")
+    runs[1].close(clean=True)
+    again.close(clean=True)
+    assert left_in(tmp_path) == []
+    recovered(paper, "paper-paper").close()
+    assert left_in(tmp_path) == ["paper-paper.lock"], "not after a run that broke"
+
+
+def test_of_a_venue_that_ends_with_the_run_no_file_is_left(tmp_path: Path) -> None:
+    local = profile(tmp_path, mode="local")
+    used(local, leaves=False).close()
+    assert left_in(tmp_path) == [f"{ACCOUNT}.db", f"{ACCOUNT}.lock"], "it may be looked at"
+    used(local, leaves=False).close(clean=True)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", ["local", "testnet", "demo", "live"])
+def test_nothing_of_an_account_that_stands_on_is_taken_away(tmp_path: Path, mode: Any) -> None:
+    used(profile(tmp_path, mode=mode), leaves=True).close(clean=True)
+    assert left_in(tmp_path) == [f"{ACCOUNT}.db", f"{ACCOUNT}.lock"]
+    run = recovered(profile(tmp_path, mode=mode))
+    assert run.memory.recalled == {"bot:risk:memory": b"m"}
+    run.close(clean=True)
+
+
+def test_a_real_account_is_kept_even_if_it_is_said_to_leave_nothing(tmp_path: Path) -> None:
+    used(profile(tmp_path), leaves=False).close(clean=True)
+    assert left_in(tmp_path) == [f"{ACCOUNT}.db", f"{ACCOUNT}.lock"]
+
+
 def test_paper_runs_even_where_no_lock_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     run = recovered(profile(tmp_path, mode="paper"), "paper-paper")

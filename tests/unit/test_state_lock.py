@@ -41,6 +41,27 @@ def test_another_account_and_a_released_one_are_free(tmp_path: Path) -> None:
     InstanceLock.take(tmp_path, "bybit-1", FACTS).release()
 
 
+def test_a_file_taken_away_while_it_was_being_opened_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = InstanceLock.take(tmp_path, "paper", FACTS)
+    opened = os.open
+
+    def late(path: Path, *how: int) -> int:
+        handle = opened(path, *how)
+        held.release(remove=True)
+        return handle
+
+    monkeypatch.setattr(os, "open", late)
+    mine = InstanceLock.take(tmp_path, "paper", FACTS)
+    monkeypatch.undo()
+    assert [one.alive for one in running(tmp_path)] == [True], "it can be found"
+    with pytest.raises(AccountBusy):
+        InstanceLock.take(tmp_path, "paper", FACTS)
+    mine.release(remove=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_known_later_is_added(tmp_path: Path) -> None:
     held = InstanceLock.take(tmp_path, "bybit-1", Facts(pid=5, profile="p" * 200))
     held.tell(session="abc")
