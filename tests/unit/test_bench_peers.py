@@ -20,7 +20,7 @@ from hfengine.bench.decode import (
 from hfengine.bench.peers import hops, layers
 from hfengine.bench.peers.ccxt_feed import CcxtFeed
 from hfengine.bench.peers.ccxt_order import CcxtBot
-from hfengine.bench.peers.compare import QUICK, Effort, compare, nautilus_note
+from hfengine.bench.peers.compare import QUICK, Effort, compare
 from hfengine.bench.peers.frames import (
     Stream,
     binance_book,
@@ -29,6 +29,7 @@ from hfengine.bench.peers.frames import (
     bybit_trades,
 )
 from hfengine.bench.peers.layers import LayersDisagree, check_layers, parameters_of, quotes
+from hfengine.bench.peers.nautilus import installed
 from hfengine.bench.peers.numpy_layers import NumpyLayers
 from hfengine.bench.peers.plain import DictBook
 from hfengine.bench.rounds import ROUNDS_MIN, Spread
@@ -231,14 +232,9 @@ def test_compare_reports_all_ratios_without_sockets(paper):
     } <= set(report.ratios)
     assert all(sane(ratio) for ratio in report.ratios.values())
     assert all(isfinite(took.p50) and took.count for took in report.quantiles_ns.values())
-    assert len(begun) == 4
+    assert len(begun) == 4 + installed()
     assert not report.enough_rounds
 
 
 def test_a_full_comparison_has_enough_rounds_for_a_claim():
     assert Effort().rounds >= ROUNDS_MIN > QUICK.rounds
-
-
-def test_nautilus_is_named_whether_it_is_here_or_not(monkeypatch):
-    monkeypatch.setattr("hfengine.bench.peers.compare.find_spec", lambda name: None)
-    assert "not installed (its wheels need Python 3.12 or newer)" in nautilus_note()

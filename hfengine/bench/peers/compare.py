@@ -1,7 +1,6 @@
 """All comparisons of `hfengine bench --peers`: one after the other, both sides of each in turn."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 from msgspec import Struct
 
@@ -9,6 +8,13 @@ from hfengine.bench.decode import decode_ratios
 from hfengine.bench.peers.ccxt_order import CcxtBot
 from hfengine.bench.peers.hops import hop_ratios
 from hfengine.bench.peers.layers import layers_ratio
+from hfengine.bench.peers.nautilus import (
+    PACKAGE,
+    NautilusDesk,
+    NautilusUnfit,
+    installed,
+    nautilus_note,
+)
 from hfengine.bench.rounds import ROUNDS_MIN, PeerReport, Quantiles, paired
 from hfengine.config import Profile
 from hfengine.seeds import Seed
@@ -16,7 +22,6 @@ from hfengine.seeds import Seed
 PACE_PER_S = 500.0
 WARM_UP_SHARE = 2
 """Frames made for each one measured: a part of them warms the engine up."""
-NAUTILUS = "nautilus_trader"
 
 Progress = Callable[[str], None]
 
@@ -69,6 +74,10 @@ def compare(profile: Profile, effort: Effort, progress: Progress) -> PeerReport:
         progress("over sockets: wire to wire, flood")
         _sockets(report, effort)
     report.notes.append(nautilus_note())
+    if installed():
+        # last, because importing it leaves another process behind: hundreds of MiB more
+        progress("order to client: nautilus_trader")
+        _nautilus(report, effort)
     return report
 
 
@@ -79,30 +88,54 @@ def _tick_to_order(report: PeerReport, effort: Effort) -> None:
     frames, paced = effort.frames, effort.paced_frames
     engine = TickToOrder(count=WARM_UP_SHARE * max(frames, paced))
     plain, bracket = CcxtBot(engine.stream), CcxtBot(engine.stream, bracket=True)
-
-    def noted(name: str, measure: Callable[[], Quantiles]) -> Callable[[], float]:
-        def run() -> float:
-            report.quantiles_ns[name] = took = measure()
-            return float(took.p50)
-
-        return run
-
-    ours_hot = noted("engine_hot", lambda: engine.hot(frames))
+    ours_hot = _noted(report, "engine_hot", lambda: engine.hot(frames))
     report.ratios["tick_to_order_vs_ccxt_hot"] = paired(
-        ours_hot, noted("ccxt_hot", lambda: bracket.hot(frames)), effort.rounds
+        ours_hot, _noted(report, "ccxt_hot", lambda: bracket.hot(frames)), effort.rounds
     )
     report.ratios["tick_to_order_vs_ccxt_hot_plain"] = paired(
-        ours_hot, noted("ccxt_hot_plain", lambda: plain.hot(frames)), effort.rounds
+        ours_hot, _noted(report, "ccxt_hot_plain", lambda: plain.hot(frames)), effort.rounds
     )
-    theirs_paced = noted("ccxt_paced", lambda: plain.paced(paced, PACE_PER_S))
+    theirs_paced = _noted(report, "ccxt_paced", lambda: plain.paced(paced, PACE_PER_S))
     for figure, spin in (("", False), ("_spin", True)):
 
         def ours_paced(spin: bool = spin) -> Quantiles:
             return engine.paced(paced, PACE_PER_S, spin=spin)
 
         report.ratios[f"tick_to_order_vs_ccxt_paced{figure}"] = paired(
-            noted(f"engine_paced{figure}", ours_paced), theirs_paced, effort.rounds
+            _noted(report, f"engine_paced{figure}", ours_paced), theirs_paced, effort.rounds
         )
+
+
+def _noted(report: PeerReport, name: str, measure: Callable[[], Quantiles]) -> Callable[[], float]:
+    """Return `measure` as its median in ns; the report keeps the quantiles of its last round."""
+
+    def run() -> float:
+        report.quantiles_ns[name] = took = measure()
+        return float(took.p50)
+
+    return run
+
+
+def _nautilus(report: PeerReport, effort: Effort) -> None:
+    # imported here: it brings the whole engine, which the other comparisons do not need
+    from hfengine.bench.tick_to_order import TickToOrder  # noqa: PLC0415
+
+    frames = effort.frames
+    engine = TickToOrder(count=WARM_UP_SHARE * frames)
+    ours = _noted(report, "engine_beside_nautilus", lambda: engine.hot(frames))
+    for figure, bracket in (("", False), ("_bracket", True)):
+
+        def theirs(bracket: bool = bracket) -> Quantiles:
+            return NautilusDesk(bracket=bracket).hot(frames)
+
+        name = f"nautilus_submit{figure}"
+        try:
+            NautilusDesk(bracket=bracket)
+            report.ratios[f"tick_to_order_vs_{name}"] = paired(
+                ours, _noted(report, name, theirs), effort.rounds
+            )
+        except NautilusUnfit as unfit:
+            report.notes.append(f"{PACKAGE}: {name} not compared: {unfit}")
 
 
 def _sockets(report: PeerReport, effort: Effort) -> None:
@@ -120,10 +153,3 @@ def _sockets(report: PeerReport, effort: Effort) -> None:
     report.ratios["flood_vs_ccxt"] = flooded.ratio
     report.rates_per_s["flood engine"] = flooded.engine_frames_per_s
     report.rates_per_s["flood ccxt.pro"] = flooded.ccxt_frames_per_s
-
-
-def nautilus_note() -> str:
-    """Return what is to be said about nautilus_trader here."""
-    if find_spec(NAUTILUS) is None:
-        return f"{NAUTILUS}: not installed (its wheels need Python 3.12 or newer)"
-    return f"{NAUTILUS}: installed, not compared"

@@ -63,21 +63,21 @@ class NautilusDesk:
     def hot(self, count: int) -> Quantiles:
         """Return the time from no order to a submitted one in ns over `count`, back to back.
 
-        Raises NautilusUnfit when fewer than `count` arrived.
+        Raises NautilusUnfit when one does not arrive.
         """
         took = Histogram()
         client, submit = self._client, self._submit
-        before = client.received
+        expected = client.received
         for number in range(WARM_UP + count):
             if number == WARM_UP:
                 took.reset()
             started_ns = mono_ns()
             submit()
+            expected += 1
+            if client.received != expected:
+                raise NautilusUnfit(f"order {number + 1} did not arrive at the client")
             took.record(client.at_ns - started_ns)
             self._end()
-        arrived = client.received - before - WARM_UP
-        if arrived != count:
-            raise NautilusUnfit(f"{arrived} of {count} orders arrived at the client")
         return quantiles_of(took)
 
     def _open(self) -> None:
