@@ -125,6 +125,9 @@ class SimVenue(SimulatedAccount):
                 self._ended("the feed ended")
                 return
             if at_ns > now_ns:
+                if loop.has_ready():
+                    # time goes by only when nothing is left to do, as it does on a paced loop
+                    break
                 if timers_made != loop.timers_made:
                     timers_made = loop.timers_made
                     timer_ns = loop.next_timer_ns()

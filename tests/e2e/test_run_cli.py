@@ -97,6 +97,17 @@ def test_the_summary_has_every_promised_key_and_adds_up(tmp_path: Path) -> None:
     assert verdict.hash == summary["journal"]["hash"]
 
 
+def test_no_speed_changes_a_byte(tmp_path: Path) -> None:
+    """The whole program, its control server included: what runs beside must cost no time."""
+    hashes = {
+        speed: summary_of(
+            hfengine(tmp_path, "run", "--speed", speed, "--duration", "2s", "--json")
+        )["journal"]["hash"]
+        for speed in ("1x", "10x", "max")
+    }
+    assert len(set(hashes.values())) == 1, hashes
+
+
 def test_plain_output_tells_decisions_and_the_reported_fee_gate(tmp_path: Path) -> None:
     done = hfengine(tmp_path, "run", "--speed", "max", "--duration", "60s")
     assert done.returncode == 0
