@@ -10,6 +10,10 @@ from libc.math cimport fabs
 from libc.stdint cimport int64_t
 
 
+# differences of two times under this many nanoseconds stay in 64 bits
+cdef int64_t TIME_MAX = 1LL << 62
+
+
 cdef class EntryGate:
     """Judge the age of an entry's data, its spread and the age of its proof. See the stub."""
 
@@ -38,10 +42,17 @@ cdef class EntryGate:
         cdef PyObject* account = PyDict_GetItem(self.cleared, symbol)
         cdef PyObject* proof = PyDict_GetItem(self.trusted, symbol)
         cdef double bid, ask
+        cdef int64_t tick_ns
         if account is NULL or proof is NULL:
             return None
+        try:
+            tick_ns = entry.tick_ns
+        except OverflowError:
+            return None
+        if not -TIME_MAX < tick_ns < TIME_MAX:
+            return None
         # data from the future is as untrue as old data: a clock is wrong
-        if not fabs((now_ns - <int64_t>entry.tick_ns) / 1e6) <= self.data_age_max_ms:
+        if not fabs((now_ns - tick_ns) / 1e6) <= self.data_age_max_ms:
             return None
         bid = entry.bid
         ask = entry.ask

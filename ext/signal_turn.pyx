@@ -23,6 +23,19 @@ cdef int JUDGED_NOTHING = NO_SIGNAL
 cdef int JUDGED_ENTRY = ENTRY
 
 
+# the latest and earliest milliseconds that have a nanosecond of 64 bits
+cdef int64_t TIME_MAX_MS = 9_223_372_036_854
+
+
+cdef inline int64_t in_ns(int64_t at_ms) noexcept nogil:
+    """Return a time in ns; one beyond all clocks as the latest or earliest there is."""
+    if at_ms > TIME_MAX_MS:
+        at_ms = TIME_MAX_MS
+    elif at_ms < -TIME_MAX_MS:
+        at_ms = -TIME_MAX_MS
+    return at_ms * 1_000_000
+
+
 cdef class Seat:
     """One symbol's layers and when they may next speak. See the stub."""
 
@@ -41,7 +54,7 @@ cdef class Seat:
             number,
             tick.symbol,
             tick.at_ns,
-            <int64_t>tick.exchange_ms * 1_000_000,
+            in_ns(tick.exchange_ms),
             1 if drift > 0.0 else -1,
             tick.bid,
             tick.ask,

@@ -28,6 +28,7 @@ class Seat:
 
         The class is called with the number, the tick's symbol, time and venue time (ns), side, bid,
         ask, forecast price, drift, confidence, half-life (s), volatility per root second and atr.
+        A venue time beyond 64 bits of nanoseconds becomes the latest or earliest there is.
         """
 
 class SignalTurn:

@@ -14,7 +14,7 @@ ACCOUNT = object()
 AGE_MAX_MS, SPREAD_MAX_BPS, PROOF_AGE_MAX_NS = 250.0, 5.0, 3_600_000_000_000
 
 AGES_NS = st.sampled_from((0, 1, 250_000_000, 250_000_001, -250_000_000, -250_000_001)) | (
-    st.integers(-(10**9), 10**9)
+    st.integers(-(10**9), 10**9) | st.sampled_from((10**22, -(10**22), 9 * 10**18, -(9 * 10**18)))
 )
 PRICES = st.sampled_from((0.0, -1.0, nan, inf)) | st.floats(99.9, 100.1)
 PROOF_AGES_NS = st.sampled_from((PROOF_AGE_MAX_NS, PROOF_AGE_MAX_NS + 1, 0, -5))

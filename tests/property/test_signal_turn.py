@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +126,16 @@ def test_whoever_is_to_tell_hears_what_is_due_and_nothing_else() -> None:
     seat.forecast_ns = 1 << 62
     turn.handle(ticks([(0, 5_000, 1, 1)])[0])
     assert len(said) == heard
+
+
+@pytest.mark.parametrize("exchange_ms", [10**15, -(10**15), 2**63 - 1])
+def test_a_venue_time_beyond_all_clocks_stays_so_and_can_be_journaled(exchange_ms: int) -> None:
+    seat = Seat(layers((1e-9, 0.0))["BTCUSDT"])
+    tick = BookTick("BTCUSDT", T0_NS, exchange_ms, 1, 1.0, 1.0, 2.0, 1.0, 0.0)
+    made = seat.entry(Entry, 1, tick)
+    assert abs(made.tick_ns - T0_NS) > 10**18
+    assert (made.tick_ns > 0) == (exchange_ms > 0)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=Entry) == made
 
 
 def test_a_symbol_without_a_seat_is_a_fault() -> None:

@@ -456,3 +456,11 @@ def test_data_from_the_future_are_refused_as_old_ones_are(rig: Rig) -> None:
     refused = refusal_of(rig, ref, ahead)
     assert refused.gate == "data_age_ms"
     assert refused.measured == -3_600_000.0
+
+
+@pytest.mark.parametrize("tick_ns", [2**63 - 1, -(2**63), 10**21])
+def test_data_of_a_time_beyond_all_clocks_are_refused_like_others(rig: Rig, tick_ns: int) -> None:
+    ref = ready(rig)
+    assert refusal_of(rig, ref, entry(tick_ns=tick_ns)).gate == "data_age_ms"
+    rig.tell(ref, entry())
+    assert rig.one(OpenBracket)
