@@ -39,5 +39,5 @@ def test_plan_a_bracket(benchmark: BenchmarkFixture, drift: float, mark: MarkTic
 
 @pytest.mark.benchmark(group="bracket")
 def test_the_compiled_call_alone(benchmark: BenchmarkFixture) -> None:
-    kernel = planner()._kernel
+    kernel = planner().kernel
     assert benchmark(kernel.open, entry(EARNS), PROOF, ACCOUNT, MARK, Numbers())

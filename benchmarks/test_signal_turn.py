@@ -7,6 +7,7 @@ from hfengine.actors.layering import layers_of
 from hfengine.kernels.histogram import Histogram
 from hfengine.kernels.signal_turn import Seat, SignalTurn
 from hfengine.messages import BookTick, Entry
+from hfengine.seeds import Numbers
 from hfengine.settings import Protection, Signals
 
 SYMBOL = "BTCUSDT"
@@ -20,7 +21,19 @@ def turns() -> tuple[Seat, SignalTurn, list[BookTick]]:
         BookTick(SYMBOL, at * STEP_NS, at * 100, at, 6e4 + at % 7, 1.0, 6e4 + 10, 2.0, 0.0)
         for at in range(1, 60_000)
     ]
-    return seat, SignalTurn({SYMBOL: seat}, Histogram(), print), ticks
+    return (
+        seat,
+        SignalTurn(
+            {SYMBOL: seat},
+            Histogram(),
+            entry_class=Entry,
+            numbers=Numbers(),
+            cooldown_ns=1,
+            publish=print,
+            tell=print,
+        ),
+        ticks,
+    )
 
 
 def test_quiet_tick(benchmark: Any) -> None:

@@ -173,8 +173,7 @@ cdef class Bracket:
             side, bid, ask, forecast, drift, volatility, atr, leverage, cross, equity_usdt,
             wallet_usdt, free_margin_usdt, maintenance_usdt, exposure_usdt, funding)
 
-    @cython.binding(False)
-    def open(self, entry, proof, account, mark, intents):
+    cpdef object open(self, entry, proof, account, mark, intents):
         cdef int side
         cdef double ask, drift, exposure
         if (Py_TYPE(entry) != <PyTypeObject*><PyObject*>self.entry_class

@@ -17,12 +17,6 @@ cdef int64_t TIME_MAX = 1LL << 62
 cdef class EntryGate:
     """Judge the age of an entry's data, its spread and the age of its proof. See the stub."""
 
-    cdef dict cleared
-    cdef dict trusted
-    cdef double data_age_max_ms
-    cdef double spread_max_bps
-    cdef int64_t proof_age_max_ns
-
     def __init__(
         self,
         dict cleared not None,
@@ -37,7 +31,7 @@ cdef class EntryGate:
         self.spread_max_bps = spread_max_bps
         self.proof_age_max_ns = proof_age_max_ns
 
-    def opens(self, entry, int64_t now_ns):
+    cpdef object opens(self, entry, int64_t now_ns):
         cdef object symbol = entry.symbol
         cdef PyObject* account = PyDict_GetItem(self.cleared, symbol)
         cdef PyObject* proof = PyDict_GetItem(self.trusted, symbol)

@@ -74,19 +74,45 @@ cdef class SignalTurn:
     cdef dict seats
     cdef Histogram took
     cdef object tell
+    cdef object entry_class
+    cdef object numbers
+    cdef object publish
+    cdef int64_t cooldown_ns
 
-    def __init__(self, dict seats not None, Histogram took not None, tell not None):
+    def __init__(
+        self,
+        dict seats not None,
+        Histogram took not None,
+        *,
+        entry_class,
+        numbers,
+        int64_t cooldown_ns,
+        publish,
+        tell,
+    ):
         for seat in seats.values():
             if not isinstance(seat, Seat):
                 raise TypeError(f"a seat must be a Seat, not {type(seat).__name__}")
         self.seats = seats
         self.took = took
+        self.entry_class = entry_class
+        self.numbers = numbers
+        self.cooldown_ns = cooldown_ns
+        self.publish = publish
         self.tell = tell
 
     def handle(self, tick):
         cdef int due = self.take(tick)
-        if due:
+        if due == C_ENTRY:
+            self.enter(tick)
+        elif due:
             self.tell(tick, due)
+
+    cpdef int enter(self, tick) except -1:
+        cdef Seat seat = self.seats[tick.symbol]
+        seat.rearm_ns = <int64_t>tick.at_ns + self.cooldown_ns
+        self.publish(seat.entry(self.entry_class, self.numbers.draw(), tick))
+        return 0
 
     cpdef int take(self, tick) except -1:
         cdef PyObject* found

@@ -42,7 +42,9 @@ class Venue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     position_mode: PositionMode = "one_way"
     set_modes: bool = True
     """False: position and margin mode are only read and compared, never set."""
-    recv_window_ms: int = 5_000
+    recv_window_ms: int = 3_000
+    """How old an order may be when the venue takes it. What of the orders of a process that was
+    killed is not at the venue after so long never comes."""
     answer_max_s: float = 3.0
     """An order whose answer takes longer counts as lost: it is looked for, never sent again."""
     clock_offset_max_ms: float = 500.0

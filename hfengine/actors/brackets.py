@@ -117,7 +117,7 @@ class Planner:
                 for t in instrument.tiers
             ]
         )
-        self._kernel = Bracket(
+        self.kernel = Bracket(
             LIQUIDATION_RULES[instrument.venue],
             tiers,
             instrument.tick_usdt,
@@ -144,7 +144,7 @@ class Planner:
                 sizing.free_margin_reserve,
             ),
         )
-        self._kernel.prepare(
+        self.kernel.prepare(
             Entry,
             LeverageProof,
             MarkTick,
@@ -154,7 +154,7 @@ class Planner:
             exposure_cap_usdt,
             chase,
         )
-        self.open: Opened = self._kernel.open
+        self.open: Opened = self.kernel.open
         """As `plan`, without its frame of Python: None where a gate refused (`refused`), and no
         warnings where there are some (`warnings`)."""
 
@@ -203,7 +203,7 @@ class Planner:
 
     def refused(self) -> Refused:
         """Return by which gate `open` refused last."""
-        kernel = self._kernel
+        kernel = self.kernel
         gate, threshold = kernel.gate, kernel.threshold
         detail = DETAILS[gate]
         if gate == SIZE_GATE:
@@ -217,7 +217,7 @@ class Planner:
 
         DESIGN 7.7: expected move net of all costs, and the break-even win rate.
         """
-        kernel = self._kernel
+        kernel = self.kernel
         failed = []
         if kernel.edge_failed:
             failed.append(Warned("fee_edge", kernel.edge, 0.0))

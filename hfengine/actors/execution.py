@@ -13,7 +13,7 @@ from hfengine.actors.fill_memory import KEEP, FillMemory
 from hfengine.actors.flattening import FLATTEN, Flattening
 from hfengine.actors.leverage_desk import EXPIRE, PROVE, REREAD, LeverageDesk
 from hfengine.actors.order_desk import AGAIN, FLATTENING, PLACE, QUERY, OrderDesk
-from hfengine.actors.orders import Intent, entry_request
+from hfengine.actors.orders import NO_TRIGGER, Intent, entry_request
 from hfengine.actors.refused_exits import RefusedExits
 from hfengine.actors.resting_entries import AMEND, CANCEL, TIMEOUT, RestingEntries
 from hfengine.actors.sending_gates import SendingGates
@@ -21,6 +21,7 @@ from hfengine.actors.sent_memory import KEEP_SENT
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.errors import VenueRejected, VenueUnavailable, VenueUnknown
 from hfengine.exchange import rejects
+from hfengine.kernels.entry_turn import BracketTurn
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
     BalanceChanged,
@@ -44,7 +45,9 @@ from hfengine.messages import (
     Timer,
 )
 from hfengine.oversight import CancelOrder
-from hfengine.runtime.actor import Outcome, handles
+from hfengine.requests import OrderRequest
+from hfengine.runtime.actor import Outcome, compiled, handles
+from hfengine.venues.port import Answer
 
 MOVE: Final = "move"
 PRIVATE_STREAM: Final = "private_stream"
@@ -102,6 +105,23 @@ class Execution(WiredActor):
             FLATTEN: self._flattening.on_outcome,
         }
 
+        if not self._rests:
+            self.handle_by(OpenBracket, self._compiled_turn().handle)
+
+    def _compiled_turn(self) -> BracketTurn:
+        return BracketTurn(
+            self._clear,
+            self._venue,
+            self._order_ids,
+            request_class=OrderRequest,
+            tif=self._kind,
+            protect_by=self._protect_by,
+            nothing=NO_TRIGGER,
+            stages=self._stages,
+            sent=self._sent,
+            care=self.on_bracket,
+        )
+
     # life
 
     def on_start(self) -> None:
@@ -151,12 +171,14 @@ class Execution(WiredActor):
 
     # orders out
 
+    @compiled
     @handles(OpenBracket)
     def on_bracket(self, bracket: OpenBracket) -> None:
         """Send the entry with its stop and target attached to the position.
 
         What risk looked at may have changed while the bracket was on its way: the proof has to be
         the newest one still, and the symbol free. Else it ends not placed, with the gate's name.
+        `BracketTurn` does the same for what may be sent and does not rest.
         """
         stages = self._stages
         started_ns = now_ns()
@@ -175,6 +197,11 @@ class Execution(WiredActor):
         answer = self._venue.place(request)
         stages.order.record_since(started_ns)
         stages.frame_to_order.record_since(stages.frame_at_ns)
+        self._sent(bracket, client_id, request, answer)
+
+    def _sent(
+        self, bracket: OpenBracket, client_id: str, request: OrderRequest, answer: Answer
+    ) -> None:
         intent = Intent(client_id, bracket, rests=self._rests)
         self._orders.follow(intent, request, answer)
         if self._rests:

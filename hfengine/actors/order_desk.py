@@ -62,6 +62,7 @@ class OrderDesk:
         self._gates = gates
         self._venue = actor.wiring.venue
         self._order_ids = actor.wiring.order_ids
+        self._window_ns = actor.settings.venue.recv_window_ms * 1_000_000
         self._read_account = read_account
         self._finished = finished
         self.live: dict[str, Intent] = {}
@@ -243,6 +244,7 @@ class OrderDesk:
         """Ask the venue for an order by its id."""
         intent = self.live.get(client_id)
         if intent is not None and not intent.waits:
+            intent.asked_ns = self._actor.clock.now_ns()
             answer = self._venue.order_by_id(intent.source.symbol, client_id)
             self._actor.run(answer, tag=(QUERY, client_id))
 
@@ -260,9 +262,10 @@ class OrderDesk:
             return
         intent.queries += 1
         doublings_max, queries_max = QUERY_DOUBLINGS_MAX, QUERY_RETRIES_MAX
-        if not intent.is_entry:
+        if intent.recalled or not intent.is_entry:
             doublings_max, queries_max = EXIT_QUERY_DOUBLINGS_MAX, EXIT_QUERY_RETRIES_MAX
-        is_certain = intent.queries >= queries_max and outcome.error is None
+        is_asked = intent.queries >= queries_max or self._comes_no_more(intent)
+        is_certain = is_asked and outcome.error is None
         if is_certain and intent.order is None and not intent.heard:
             self._end(intent, "not_found", "unknown to the venue after repeated queries")
             return
@@ -272,6 +275,15 @@ class OrderDesk:
         self.move(intent, "undecided")
         delay_ns = QUERY_FIRST_NS << min(intent.queries, doublings_max)
         self._ask_after(intent, delay_ns)
+
+    def _comes_no_more(self, intent: Intent) -> bool:
+        """Tell whether an order of a process before was too old to be taken when it was asked for.
+
+        That process is gone, and a venue refuses what reaches it later than its window after it
+        was made; until then bytes of the dead may still be on their way.
+        """
+        age_ns = intent.asked_ns - intent.source.at_ns
+        return intent.recalled and intent.queries > 1 and age_ns > self._window_ns
 
     def _vanish(self, intent: Intent, known: OrderUpdate) -> None:
         """End an order that the venue had and knows no more: its fills are read, then it is over.

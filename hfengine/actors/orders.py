@@ -87,6 +87,7 @@ class Intent:
     """
 
     __slots__ = (
+        "asked_ns",
         "cancel_ns",
         "client_id",
         "ended_ns",
@@ -120,6 +121,8 @@ class Intent:
         self.position_due = False
         self.opened = False
         self.queries = 0
+        self.asked_ns = 0
+        """When the venue was asked for it last."""
         self.recalled = False
         """Whether it was sent by an actor or process before: fills of it may have been told."""
         self.refused = ""

@@ -10,6 +10,7 @@ from hfengine.actors.exposure import Exposure
 from hfengine.actors.risk_watch import RiskWatch
 from hfengine.actors.wiring import WiredActor, Wiring
 from hfengine.kernels.entry_gate import EntryGate
+from hfengine.kernels.entry_turn import EntryTurn
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
     BalanceChanged,
@@ -37,7 +38,7 @@ from hfengine.messages import (
     Timer,
 )
 from hfengine.oversight import MarketQuality, VenueHealth
-from hfengine.runtime.actor import handles
+from hfengine.runtime.actor import compiled, handles
 from hfengine.symbols import venue_of
 
 LOOK_NS = 1_000_000_000
@@ -81,15 +82,34 @@ class Risk(WiredActor):
         self._data_age_max_ms = self.settings.risk.data_age_max_ms
         self._spread_max_bps = self.settings.risk.spread_max_bps
         self._proof_age_max_ns = int(self.settings.leverage.proof_age_max_s * 1e9)
-        self._opens = EntryGate(
+        self._positions_max = self.settings.sizing.positions_max
+        self._turn = self._compiled_turn()
+        self.handle_by(Entry, self._turn.handle)
+
+    def _compiled_turn(self) -> EntryTurn:
+        gate = EntryGate(
             self._cleared,
             self._trusted,
             self._data_age_max_ms,
             self._spread_max_bps,
             self._proof_age_max_ns,
-        ).opens
-        self._positions_max = self.settings.sizing.positions_max
-        self._entries = 0
+        )
+        return EntryTurn(
+            gate,
+            {symbol: planner.kernel for symbol, planner in self._planners.items()},
+            trusted=self._trusted,
+            marks=self._marks,
+            cleared=self._cleared,
+            entering=self._entering,
+            rests=self._rests,
+            journal_ok=self._journal_ok,
+            now_ns=self.clock.now_ns,
+            intents=self._intents,
+            took=self._stages.risk,
+            publish=self.publish,
+            warn=self._warn,
+            care=self.on_entry,
+        )
 
     def on_start(self) -> None:
         """Tell where things stand, and start looking."""
@@ -176,7 +196,7 @@ class Risk(WiredActor):
         symbol = proof.symbol
         planner = self._planners.get(symbol)
         account = self._accounts.get(self._venues.get(symbol, ""))
-        if planner is not None and account is not None and not self._entries and proof.got > 0:
+        if planner is not None and account is not None and not self._turn.entries and proof.got > 0:
             planner.rehearse(proof, account)
 
     @handles(BookSync)
@@ -262,16 +282,16 @@ class Risk(WiredActor):
 
     # decisions
 
+    @compiled
     @handles(Entry)
     def on_entry(self, entry: Entry) -> None:
-        """Turn an entry wish into a bracket, or into a refusal."""
+        """Turn an entry wish into a bracket, or into a refusal.
+
+        `EntryTurn` asked the same first, without names: what is plain does not come here.
+        """
         started_ns = now_ns()
-        account: Account | None = None
-        if not self._rests and self._journal_ok():
-            account = self._opens(entry, self.clock.now_ns())
         try:
-            if account is None:
-                account = self._gate(entry)
+            account = self._gate(entry)
             symbol = entry.symbol
             planner = self._planners[symbol]
             planned = planner.open(
@@ -289,10 +309,14 @@ class Risk(WiredActor):
             return
         self._entering[symbol] = bracket
         self._cleared.clear()
-        self._entries += 1
+        self._turn.entries += 1
         self._stages.risk.record_since(started_ns)
         self.publish(bracket)
-        for gate, measured, threshold in planner.warnings() if warnings is None else ():
+        if warnings is None:
+            self._warn(entry)
+
+    def _warn(self, entry: Entry) -> None:
+        for gate, measured, threshold in self._planners[entry.symbol].warnings():
             self.publish(
                 FeeWarning(entry.signal_id, entry.symbol, entry.at_ns, gate, measured, threshold)
             )
@@ -315,7 +339,7 @@ class Risk(WiredActor):
         """Return the account the entry may use; raises Refused at the first gate that fails.
 
         The standing gates were judged when what they look at changed; what depends on the moment
-        or on the entry is asked now. `EntryGate` asked the same first, without names.
+        or on the entry is asked now.
         """
         symbol = entry.symbol
         if not self._journal_ok():
@@ -425,7 +449,7 @@ class Risk(WiredActor):
         """Answer with entries let through, state, score, breakers, halts, results, exposure."""
         exposure_usdt = self._exposure.by_symbol()
         return {
-            "entries": self._entries,
+            "entries": self._turn.entries,
             "exposure_usdt": exposure_usdt,
             "exposure_all_usdt": sum(exposure_usdt.values()),
         } | self._watch.report()

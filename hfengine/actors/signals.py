@@ -30,10 +30,17 @@ class Signals(WiredActor):
         signals = self.settings.signals
         layers = layers_of(signals, self.settings.protection, self.settings.symbols)
         self._seats = {symbol: Seat(one) for symbol, one in layers.items()}
-        self._cooldown_ns = int(signals.cooldown_s * 1e9)
         self._forecast_ns = int(signals.forecast_every_ms * 1e6)
         self._record = wiring.stages.signals.record_since
-        self._turn = SignalTurn(self._seats, wiring.stages.signals, self._tell)
+        self._turn = SignalTurn(
+            self._seats,
+            wiring.stages.signals,
+            entry_class=Entry,
+            numbers=wiring.signals,
+            cooldown_ns=int(signals.cooldown_s * 1e9),
+            publish=self.publish,
+            tell=self._tell,
+        )
         self.handle_by(BookTick, self._turn.handle)
         self._numbers = wiring.signals
 
@@ -60,7 +67,7 @@ class Signals(WiredActor):
                 self._tell_quality(tick, seat.layers)
             self._record(self._turn.started_ns)
         if due & ENTERED:
-            self._enter(tick, seat)
+            self._turn.enter(tick)
         elif due & REFUSED:
             self._refuse(tick, seat)
 
@@ -87,10 +94,6 @@ class Signals(WiredActor):
                 layers.sigma,
             )
         )
-
-    def _enter(self, tick: BookTick, seat: Seat) -> None:
-        seat.rearm_ns = tick.at_ns + self._cooldown_ns
-        self.publish(seat.entry(Entry, self._numbers.draw(), tick))
 
     def _refuse(self, tick: BookTick, seat: Seat) -> None:
         layers = seat.layers

@@ -62,6 +62,7 @@ cdef class Bracket:
     cdef readonly double edge
     cdef readonly bint rate_failed
     cdef readonly double break_even
+    cpdef object open(self, entry, proof, account, mark, intents)
     cdef object build(self, object entry, object proof, object intents)
     cdef double exposure_at_limit(self, double exposure_usdt, double ask) except? -1.0
     cdef double funding(self, int side, object entry, object mark) except? -1.0

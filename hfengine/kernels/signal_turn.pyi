@@ -32,16 +32,28 @@ class Seat:
         """
 
 class SignalTurn:
-    """Takes the ticks of many symbols, timing into `took` what ends here."""
+    """Takes the ticks of many symbols, timing into `took` what ends here.
+
+    A signal that is entered is numbered by `numbers.draw`, made an `entry_class` and told to
+    `publish`; its symbol rests for `cooldown_ns`.
+    """
 
     def __init__(
         self,
         seats: Mapping[str, Seat],
         took: Histogram,
+        *,
+        entry_class: Callable[..., Any],
+        numbers: Any,
+        cooldown_ns: int,
+        publish: Callable[[Any], None],
         tell: Callable[[Any, int], None],
     ) -> None: ...
     def handle(self, tick: Any) -> None:
-        """Take a tick; `tell` hears of one after which something is due, and what."""
+        """Take a tick and enter what is to be; `tell` hears of anything else due, and what."""
+
+    def enter(self, tick: Any) -> None:
+        """Tell the wish that the tick's symbol makes now."""
     def take(self, tick: Any) -> int:
         """Feed a tick to its symbol's layers; return what is due now, 0 for nothing.
 

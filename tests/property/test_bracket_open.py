@@ -40,7 +40,7 @@ class Former:
     """How a bracket was planned when Python read the messages and multiplied the Decimals."""
 
     def __init__(self, profile: Settings, instrument: Instrument) -> None:
-        self._kernel = Planner(profile, instrument)._kernel
+        self._kernel = Planner(profile, instrument).kernel
         self._tick, self._step = instrument.price_tick, instrument.quantity_step
         self._tick_usdt = instrument.tick_usdt
         self._exposure_cap_usdt = least_cap_usdt(profile)
@@ -398,7 +398,7 @@ def test_a_message_of_another_class_is_refused(place: int) -> None:
 
 
 def test_only_structs_with_the_fields_can_be_prepared_for() -> None:
-    kernel = Planner(Settings(), BTC)._kernel
+    kernel = Planner(Settings(), BTC).kernel
     grid = BTC.price_tick, BTC.quantity_step
     with pytest.raises(TypeError, match=r"LeverageProof\.signal_id"):
         kernel.prepare(LeverageProof, LeverageProof, MarkTick, OpenBracket, *grid, inf, 0.0)

@@ -1,5 +1,7 @@
 """The compiled turn of a tick against the same turn in plain Python: same dues, same wishes."""
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from hfengine.kernels.histogram import Histogram
 from hfengine.kernels.layers import ENTRY, NO_SIGNAL, Layers
 from hfengine.kernels.signal_turn import ENTERED, FORECAST_DUE, REFUSED, Seat, SignalTurn
 from hfengine.messages import LONG, SHORT, BookTick, Entry
+from hfengine.seeds import Numbers
 from hfengine.settings import Protection, Signals
 
 T0_NS = 1_700_000_000_000_000_000
@@ -77,8 +80,29 @@ def wish(side: Layers, number: int, tick: BookTick) -> Entry:
     )
 
 
+def unpublished(_entry: Any) -> None:
+    raise AssertionError("nothing is to be entered here")
+
+
 def unheard(_tick: Any, _due: int) -> None:
     raise AssertionError("`take` tells its caller and nobody else")
+
+
+def turn_of(
+    seats: dict[str, Seat],
+    took: Histogram | None = None,
+    tell: Callable[[Any, int], Any] = unheard,
+    publish: Callable[[Any], None] = unpublished,
+) -> SignalTurn:
+    return SignalTurn(
+        seats,
+        took or Histogram(),
+        entry_class=Entry,
+        numbers=Numbers(),
+        cooldown_ns=3_000 * MS,
+        publish=publish,
+        tell=tell,
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -90,7 +114,7 @@ def test_ticks_have_the_dues_of_the_reference(
     mirror, forecast_ns = layers(gates), dict.fromkeys(SYMBOLS, 0)
     rearm_ns = dict.fromkeys(SYMBOLS, 0)
     took = Histogram()
-    turn = SignalTurn(seats, took, unheard)
+    turn = turn_of(seats, took)
     untimed = 0
     for number, tick in enumerate(ticks(steps)):
         side, symbol, at_ns = mirror[tick.symbol], tick.symbol, tick.at_ns
@@ -116,7 +140,7 @@ def test_ticks_have_the_dues_of_the_reference(
 def test_whoever_is_to_tell_hears_what_is_due_and_nothing_else() -> None:
     seat = Seat(layers((0.05, 0.0))["BTCUSDT"])
     said: list[tuple[BookTick, int]] = []
-    turn = SignalTurn({"BTCUSDT": seat}, Histogram(), lambda *due: said.append(due))
+    turn = turn_of({"BTCUSDT": seat}, tell=lambda *due: said.append(due))
     quiet = ticks([(0, 100, 1, 1)] * 8)
     for tick in quiet:
         turn.handle(tick)
@@ -126,6 +150,20 @@ def test_whoever_is_to_tell_hears_what_is_due_and_nothing_else() -> None:
     seat.forecast_ns = 1 << 62
     turn.handle(ticks([(0, 5_000, 1, 1)])[0])
     assert len(said) == heard
+
+
+def test_what_is_to_be_entered_is_told_once_and_rests() -> None:
+    seat, told = Seat(layers((1e-9, 0.0))["BTCUSDT"]), []
+    seat.forecast_ns = 1 << 62
+    turn = turn_of({"BTCUSDT": seat}, publish=told.append)
+    climbing = ticks([(0, 1_000, 5, 1)] * 9)
+    for tick in climbing:
+        turn.handle(tick)
+    assert [entry.signal_id for entry in told] == list(range(1, len(told) + 1))
+    assert len(told) >= 2
+    times_ns = [entry.at_ns for entry in told]
+    assert all(b - a == 3_000 * MS for a, b in pairwise(times_ns)), "at the first tick it may"
+    assert seat.rearm_ns == times_ns[-1] + 3_000 * MS
 
 
 @pytest.mark.parametrize("exchange_ms", [10**15, -(10**15), 2**63 - 1])
@@ -140,7 +178,7 @@ def test_a_venue_time_beyond_all_clocks_stays_so_and_can_be_journaled(exchange_m
 
 def test_a_symbol_without_a_seat_is_a_fault() -> None:
     (tick,) = ticks([(1, 5, 0, 1)])
-    turn = SignalTurn({"BTCUSDT": Seat(layers((1e-9, 0.0))["BTCUSDT"])}, Histogram(), unheard)
+    turn = turn_of({"BTCUSDT": Seat(layers((1e-9, 0.0))["BTCUSDT"])})
     with pytest.raises(KeyError, match="ETHUSDT"):
         turn.take(tick)
 
@@ -148,11 +186,11 @@ def test_a_symbol_without_a_seat_is_a_fault() -> None:
 def test_only_seats_are_seated() -> None:
     nobody: dict[str, Seat] = {"BTCUSDT": object()}  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="a seat must be a Seat, not object"):
-        SignalTurn(nobody, Histogram(), unheard)
+        turn_of(nobody)
 
 
 def test_a_quote_that_is_none_is_refused() -> None:
     seats = {symbol: Seat(one) for symbol, one in layers((1e-9, 0.0)).items()}
     tick = BookTick("BTCUSDT", T0_NS, T0_NS // MS, 1, -1.0, 1.0, 2.0, 1.0, 0.0)
     with pytest.raises(ValueError, match="prices must be positive"):
-        SignalTurn(seats, Histogram(), unheard).take(tick)
+        turn_of(seats).take(tick)

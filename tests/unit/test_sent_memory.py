@@ -1,5 +1,6 @@
 """Orders on their way when the engine ends: found again by their ids, never sent again."""
 
+from collections.abc import Callable
 from dataclasses import replace as with_changes
 from decimal import Decimal
 from typing import Any
@@ -168,6 +169,25 @@ def test_an_order_the_venue_never_got_ends_as_not_placed(rig: Rig) -> None:
     die(rig, sent_and_lost(rig), session="later")
     rig.run(30.0)
     assert rig.one(OrderEnded).outcome == "not_placed"
+
+
+@pytest.mark.parametrize("make", [bracket, an_exit])
+def test_one_of_before_is_given_up_once_the_venue_would_find_it_too_old(
+    rig: Rig, make: Callable[[], Any]
+) -> None:
+    die(rig, sent_and_lost(rig, make()), session="later")
+    window_s = rig.settings.venue.recv_window_ms / 1e3
+    rig.run(window_s - (rig.clock.now_ns() - T0_NS) / 1e9)
+    assert not rig.all(OrderEnded), "its bytes may still be on their way"
+    rig.run(1.0)
+    assert rig.one(OrderEnded).outcome == "not_placed"
+    assert len(rig.venue.queries) > 2
+
+
+def test_one_of_this_process_is_not_given_up_so_soon(rig: Rig) -> None:
+    sent_and_lost(rig)
+    rig.run(10.0)
+    assert not rig.all(OrderEnded)
 
 
 def test_a_crash_before_it_is_taken_up_again_loses_nothing(rig: Rig) -> None:
