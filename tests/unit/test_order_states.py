@@ -14,6 +14,7 @@ from hfengine.actors.sending_gates import SendingGates
 from hfengine.clock import VirtualClock
 from hfengine.messages import Message
 from hfengine.oversight import Difference, OrderMoved
+from hfengine.settings import Settings
 from tests.rig import T0_NS, bracket, order
 
 PAGE = Path(__file__).parents[2] / "docs" / "order-states.md"
@@ -80,7 +81,9 @@ def desk() -> tuple[OrderDesk, list[Message], list[str]]:
     readings: list[str] = []
     ids = SimpleNamespace(session="test")
     wiring = SimpleNamespace(venue=None, order_ids=ids, recalled={})
-    actor: Any = SimpleNamespace(wiring=wiring, publish=told.append, clock=VirtualClock(T0_NS))
+    actor: Any = SimpleNamespace(
+        wiring=wiring, publish=told.append, clock=VirtualClock(T0_NS), settings=Settings()
+    )
     return (
         OrderDesk(actor, SendingGates(), lambda: readings.append("read"), lambda *_: None),
         told,

@@ -308,7 +308,7 @@ def sweep_answers(bench: Bench, *algos: dict[str, Any], orders: Any = ()) -> Non
     bench.desk.answer("fapiPrivateGetOpenAlgoOrders", list(algos))
 
 
-@pytest.mark.parametrize(("age_ms", "cancelled"), [(6001, 1), (5000, 0)])
+@pytest.mark.parametrize(("age_ms", "cancelled"), [(4001, 1), (3000, 0)])
 def test_an_orphaned_leg_is_swept_once_no_entry_can_need_it(age_ms: int, cancelled: int) -> None:
     async def scenario() -> None:
         bench = Bench()
@@ -317,7 +317,7 @@ def test_an_orphaned_leg_is_swept_once_no_entry_can_need_it(age_ms: int, cancell
         row = Algos().place(leg_params("hf-a-000001e0t")) | {"algoId": 5, "createTime": BEGAN_MS}
         sweep_answers(bench, row)
         (delay_ns, _, _) = bench.desk.timers.waiting[-1]
-        assert delay_ns >= 6_000 * 10**6
+        assert delay_ns >= 4_000 * 10**6
         bench.desk.pass_ms(age_ms)
         bench.desk.timers.fire_all()
         await bench.desk.settle()

@@ -317,7 +317,7 @@ def test_what_arrives_after_the_end_is_looked_for() -> None:
         bench.account("0.010")
         bench.account("0", at_ms=20)
         bench.desk.answer("fapiPrivateV3GetAccount", {"assets": []})
-        assert [ns for ns, _, _ in bench.desk.timers.waiting if ns >= 6_000 * 10**6]
+        assert [ns for ns, _, _ in bench.desk.timers.waiting if ns >= 4_000 * 10**6]
 
     run(scenario)
 

@@ -231,7 +231,7 @@ def test_the_position_mode_is_set_only_if_allowed(set_modes: bool) -> None:
             await bench.quirks.prepare_account()
             (params,) = bench.desk.called("fapiPrivatePostPositionSideDual")
             assert params == {"dualSidePosition": "true"}
-            assert bench.desk.exchange.options["recvWindow"] == 5000
+            assert bench.desk.exchange.options["recvWindow"] == 3_000
         else:
             with pytest.raises(VenueRejected, match="set_modes"):
                 await bench.quirks.prepare_account()
