@@ -37,8 +37,8 @@ cdef class TopFeed:
     cdef int take(self, bytes payload) except -101:
         raise NotImplementedError
 
-    cdef bint is_told(self, int kind) noexcept:
-        """Tell whether a frame of this kind may move the top, with nothing else to be said."""
+    cdef bint is_plain(self, int kind) noexcept:
+        """Tell whether a frame of this kind says nothing but, perhaps, a new top."""
         return False
 
     cdef object new_top(self, int64_t at_ns):
@@ -70,7 +70,7 @@ cdef class BybitTopFeed(TopFeed):
     cdef int take(self, bytes payload) except -101:
         return self.codec.decode(payload)
 
-    cdef bint is_told(self, int kind) noexcept:
+    cdef bint is_plain(self, int kind) noexcept:
         return (
             (kind == DEPTH or kind == QUOTE or kind == SNAPSHOT)
             and self.codec.synced == self.told_synced
@@ -101,7 +101,7 @@ cdef class BinanceTopFeed(TopFeed):
     cdef int take(self, bytes payload) except -101:
         return self.codec.decode(payload)
 
-    cdef bint is_told(self, int kind) noexcept:
+    cdef bint is_plain(self, int kind) noexcept:
         return (kind == QUOTE or kind == DEPTH) and self.codec.synced == self.told_synced
 
     cdef object new_top(self, int64_t at_ns):
@@ -176,7 +176,7 @@ cdef class FrameTurn:
         kind = feed.take(frame.payload)
         decoded_ns = mono_ns()
         self.decode.record_ns(decoded_ns - started_ns)
-        if not feed.is_told(kind):
+        if not feed.is_plain(kind):
             return kind
         tick = feed.new_top(at_ns)
         if tick is None:
