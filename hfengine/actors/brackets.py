@@ -1,6 +1,5 @@
 """From an entry wish to one exact bracket; the `bracket` kernel decides, this speaks to it."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -69,12 +68,6 @@ class Account(NamedTuple):
         """Return it with that much open, and that much margin on its way out."""
         free_margin_usdt = max(0.0, self.free_margin_usdt - reserved_usdt)
         return self._replace(exposure_usdt=exposure_usdt, free_margin_usdt=free_margin_usdt)
-
-
-Opened = Callable[
-    [Entry, LeverageProof, Account, MarkTick | None, Numbers],
-    tuple[OpenBracket, tuple[Warned, ...] | None] | None,
-]
 
 
 def _distances(protection: Protection) -> tuple[int, float, float]:
@@ -154,9 +147,6 @@ class Planner:
             exposure_cap_usdt,
             chase,
         )
-        self.open: Opened = self.kernel.open
-        """As `plan`, without its frame of Python: None where a gate refused (`refused`), and no
-        warnings where there are some (`warnings`)."""
 
     def plan(
         self,
@@ -171,9 +161,9 @@ class Planner:
         An entry that is moved after the quote is planned for the worst price it may reach: the
         chase counts as slippage. Stop and target stay where they were sent.
         """
-        planned = self.open(entry, proof, account, mark, intents)
+        planned = self.kernel.open(entry, proof, account, mark, intents)
         if planned is None:
-            raise self.refused()
+            raise self._refused()
         bracket, warnings = planned
         return bracket, self.warnings() if warnings is None else warnings
 
@@ -201,8 +191,7 @@ class Planner:
             with suppress(Refused):
                 self.plan(entry, proof, account, None, Numbers())
 
-    def refused(self) -> Refused:
-        """Return by which gate `open` refused last."""
+    def _refused(self) -> Refused:
         kernel = self.kernel
         gate, threshold = kernel.gate, kernel.threshold
         detail = DETAILS[gate]
@@ -213,7 +202,7 @@ class Planner:
         return Refused(GATES[gate], kernel.measured, threshold, detail)
 
     def warnings(self) -> tuple[Warned, ...]:
-        """Return what the bracket opened last is warned of.
+        """Return what the bracket planned last is warned of.
 
         DESIGN 7.7: expected move net of all costs, and the break-even win rate.
         """

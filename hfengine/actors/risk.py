@@ -293,13 +293,9 @@ class Risk(WiredActor):
         try:
             account = self._gate(entry)
             symbol = entry.symbol
-            planner = self._planners[symbol]
-            planned = planner.open(
+            bracket, warnings = self._planners[symbol].plan(
                 entry, self._trusted[symbol], account, self._marks.get(symbol), self._intents
             )
-            if planned is None:
-                raise planner.refused()
-            bracket, warnings = planned
         except Refused as refused:
             self._refuse(entry, refused, started_ns)
             return
@@ -312,7 +308,7 @@ class Risk(WiredActor):
         self._turn.entries += 1
         self._stages.risk.record_since(started_ns)
         self.publish(bracket)
-        if warnings is None:
+        if warnings:
             self._warn(entry)
 
     def _warn(self, entry: Entry) -> None:
