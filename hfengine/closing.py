@@ -134,6 +134,7 @@ def summary_of(
         ),
         actor_deaths=ended.deaths,
         rehearsals=seen["rehearsals"],
+        waiting=seen["waiting"],
         rehearsal_fault=seen["rehearsal_fault"],
         venues=seen["venues"],
         journal=journal,

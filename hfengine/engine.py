@@ -102,7 +102,8 @@ class Engine:
         self._instruments = surroundings.instruments
         self._outruns_disk = surroundings.outruns_disk
         self._make_rehearsed = surroundings.rehearse
-        self._spins = surroundings.spins
+        self._cores = surroundings.cores
+        self._waiting = ""
         self._rehearsal: Rehearsal | None = None
         self._dialect = surroundings.dialect
         self._dialects = surroundings.dialects
@@ -170,7 +171,7 @@ class Engine:
         loop = self._loop
         asyncio.set_event_loop(loop)
         try:
-            with quiet_collector():
+            with quiet_collector(), self._cores as self._waiting:
                 return loop.run_until_complete(self._main())
         except BaseException:
             self._abandon()
@@ -281,9 +282,7 @@ class Engine:
         """Begin to keep the path warm, where the surroundings say how and the profile wants it."""
         if self._make_rehearsed is None or not self._settings.runtime.warm_every_ms:
             return
-        self._rehearsal = Rehearsal(
-            self._wiring, self._host, self._make_rehearsed, spins=self._spins
-        )
+        self._rehearsal = Rehearsal(self._wiring, self._host, self._make_rehearsed)
         self._rehearsal.begin()
 
     def publish(self, message: Message) -> None:
@@ -424,6 +423,7 @@ class Engine:
             "now_ns": self._clock.now_ns(),
             "stages": self._stages.quantiles(),
             "session": self._session,
+            "waiting": self._waiting,
             "rehearsals": self._rehearsal.walks if self._rehearsal is not None else 0,
             "rehearsal_fault": self._rehearsal.fault if self._rehearsal is not None else "",
             "venues": self._health() if self._health is not None else {},

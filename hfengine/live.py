@@ -12,6 +12,7 @@ from hfengine.clock import WallClock
 from hfengine.config import Profile
 from hfengine.instruments import Instrument
 from hfengine.oversight import VenueHealth
+from hfengine.runtime.cores import waiting
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.loops import bind_to_core, new_live_loop
 from hfengine.runtime.stages import Stages
@@ -22,7 +23,7 @@ from hfengine.symbols import at_venue, plain_symbol
 from hfengine.venues.keys import ApiKeys
 from hfengine.venues.live_venue import LiveVenue
 from hfengine.venues.open_venue import open_venue
-from hfengine.venues.rehearsed import rehearsed_bybit
+from hfengine.venues.rehearsed import rehearsed_over_loopback
 from hfengine.venues.several import SeveralVenues
 
 LEFT_MAX_S: Final = 2.0
@@ -88,8 +89,10 @@ def live(
         dialect=first.dialect,
         dialects=_dialects(settings, opened) if qualified else {},
         asks_for_books=any(venue.asks_for_books for venue in opened.values()),
-        rehearse=partial(rehearsed_bybit, _plainly(instruments), clock, loop) if native else None,
-        spins=spins,
+        rehearse=partial(rehearsed_over_loopback, _plainly(instruments), clock, loop)
+        if native
+        else None,
+        cores=waiting(spins=spins, latency_max_us=settings.runtime.wake_latency_us),
         stages=stages,
         host=host,
         close=partial(_close, opened),

@@ -9,6 +9,7 @@ from hfengine.config import Profile
 from hfengine.errors import ConfigError, FeedError, VenueUnavailable
 from hfengine.exchange.core import Exchange
 from hfengine.instruments import Instrument, load_catalogue
+from hfengine.runtime.cores import waiting
 from hfengine.runtime.hosts import ActorHost
 from hfengine.runtime.loops import bind_to_core, new_live_loop
 from hfengine.runtime.stages import Stages
@@ -60,7 +61,7 @@ def paper_live(profile: Profile, exchange: str, *, url: str = "") -> Surrounding
         instruments,
         dialect=venue.dialect,
         asks_for_books=True,
-        spins=spins,
+        cores=waiting(spins=spins, latency_max_us=settings.runtime.wake_latency_us),
         stages=stages,
         host=host,
         health=lambda: {f"live:{exchange}": venue.health()},

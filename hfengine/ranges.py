@@ -177,6 +177,7 @@ RANGES: Final[dict[str, Bound]] = {
     "state.equity_every_s": PERIOD_S,
     "runtime.warm_every_ms": NOT_NEGATIVE,
     "runtime.cpu": Bound(-1, 1023),
+    "runtime.wake_latency_us": Bound(-1, 1_000_000),
 }
 """Dotted key -> what its number may be; for a table, each number in it."""
 

@@ -8,7 +8,6 @@ is handed to a sink: the code is the same to the last byte, and nothing of it re
 the journal or the real actors.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace as with_changes
 from decimal import Decimal
@@ -23,6 +22,7 @@ from hfengine.kernels.histogram import now_ns
 from hfengine.messages import Frame, Start
 from hfengine.runtime.hosts import ActorHost, another_host
 from hfengine.runtime.stages import Stages
+from hfengine.runtime.ticks import Ticks
 from hfengine.seeds import Numbers, OrderIds
 from hfengine.settings import Entries, Recovery, Settings
 from hfengine.state.port import NullStore
@@ -34,12 +34,9 @@ CAST: Final = ("risk", "execution", "signals", "market_data")
 """The actors between a frame and its order."""
 
 LEVELS: Final = 7
-SPIN_SHARE: Final = 4
-"""On a loop that spins the walks are so many times as frequent: its core has nothing else to do.
-A frame that comes during one waits for its end, some 20 us."""
-
 BUSY_NS: Final = 100_000
-"""A real frame so recent keeps the path warm itself, and another may be on its way."""
+"""A real frame so recent keeps the path warm itself, and another may be on its way: one that comes
+during a walk waits for its end, some 20 us."""
 
 QUIET_S: Final = 86_400.0
 """Nothing is there to be reconciled."""
@@ -104,24 +101,19 @@ class Rehearsal:
         wiring: Wiring,
         host: ActorHost,
         make_venue: MakeVenue,
-        *,
-        spins: bool = False,
     ) -> None:
         settings = rehearsed_settings(wiring.settings)
         symbol = settings.symbols[0]
         self._symbol = symbol
         self._clock = host.clock
-        self._loop = host.loop
         self._real = wiring.stages
-        self._every_s = wiring.settings.runtime.warm_every_ms / 1e3
-        self._spins = spins
-        self._every_ns = round(self._every_s * 1e9 / SPIN_SHARE)
-        self._due_ns = 0
+        self._ticks = Ticks(
+            host.loop, wiring.settings.runtime.warm_every_ms / 1e3, self._walk_when_idle
+        )
         self._frames = PressingFrames(wiring.instruments[symbol])
         self._venue = make_venue()
-        self._timer: asyncio.Handle | None = None
         self.stages = Stages()
-        self.fault = ""
+        self._fault = ""
         shadow = with_changes(
             wiring,
             settings=settings,
@@ -156,36 +148,26 @@ class Rehearsal:
         """Return how many orders were rehearsed."""
         return self._venue.sink.frames
 
+    @property
+    def fault(self) -> str:
+        """Return why the path, or its end in the system's network code, grows cold; "" if not."""
+        loopback = self._venue.sink.loopback
+        return self._fault or ("" if loopback is None else loopback.fault)
+
     def begin(self) -> None:
         """Walk the path at its interval until `end`."""
         self._host.routes.publish(Start(self._clock.now_ns()))
-        self._due_ns = now_ns() + self._every_ns
-        tick = self._poll if self._spins else self._tick
-        self._timer = self._loop.call_later(self._every_s, tick)
+        self._ticks.begin()
 
     async def end(self) -> None:
-        """Stop walking and stop the actors."""
-        self._cancel()
+        """Stop walking, stop the actors, close what their orders went through."""
+        self._ticks.end()
         await self._host.shutdown()
+        self._venue.stop()
 
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(self._every_s, self._tick)
+    def _walk_when_idle(self) -> None:
         if now_ns() - self._real.frame_at_ns > BUSY_NS:
             self.walk()
-
-    def _poll(self) -> None:
-        """Look at the time at every turn of a loop that spins: its timers are too coarse."""
-        self._timer = self._loop.call_soon(self._poll)
-        at_ns = now_ns()
-        if at_ns >= self._due_ns:
-            self._due_ns = at_ns + self._every_ns
-            if at_ns - self._real.frame_at_ns > BUSY_NS:
-                self.walk()
 
     def walk(self) -> None:
         """Feed one frame; its order goes into the sink and is answered."""
@@ -196,8 +178,8 @@ class Rehearsal:
 
     def _died(self, name: str, error: BaseException, _at_ns: int) -> None:
         """Rehearse no more: the path grows cold, nothing else changes (class: degraded)."""
-        self.fault = f"{name} died: {error!r}"
-        self._cancel()
+        self._fault = f"{name} died: {error!r}"
+        self._ticks.end()
 
 
 def _always() -> bool:

@@ -78,6 +78,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     wallet_usdt: Decimal
     ledger_difference_usdt: Decimal
     actor_deaths: int
+    waiting: str
+    """How the loop waited between frames, in words; nothing where time is virtual."""
     rehearsals: int
     """Orders rehearsed to keep the hot path warm; 0 where time is virtual."""
     rehearsal_fault: str
@@ -113,6 +115,8 @@ class Summary(Struct, frozen=True, kw_only=True):
             ("LEVERAGE DIFFERS", f"{symbol} {mismatch}")
             for symbol, mismatch in sorted(self.leverage_mismatches.items())
         ]
+        if self.waiting:
+            rows.append(("waiting", self.waiting))
         rows += [(f"venue {name}", _shown(health)) for name, health in self.venues.items()]
         if self.fee_gate == "report":
             would = sum(self.fee_warnings.values())

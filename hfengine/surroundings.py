@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from hfengine.actors.wiring import Dialect
@@ -34,8 +35,8 @@ class Surroundings:
     """Ask the venue for every book at the start: its stream may bring none by itself."""
     rehearse: MakeVenue | None = None
     """Makes the venue of a rehearsal; None where time is virtual and nothing grows cold."""
-    spins: bool = False
-    """The loop polls without sleeping."""
+    cores: AbstractContextManager[str] = field(default_factory=lambda: nullcontext(""))
+    """Held while the engine runs; says in words how it waits, nothing where time is virtual."""
     stages: Stages = field(default_factory=Stages)
     """Where the latencies of this run go; the venue fills those of its sockets."""
     dialects: Mapping[str, Dialect] = field(default_factory=dict)

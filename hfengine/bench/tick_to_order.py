@@ -194,7 +194,6 @@ class TickToOrder:
                 instruments,
                 dialect="bybit",
                 rehearse=lambda: rehearsed_bybit(instruments, clock, loop),
-                spins=spin,
                 stages=stages,
             )
             summary = Engine(profile, surroundings).run()

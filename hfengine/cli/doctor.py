@@ -93,6 +93,7 @@ def _all(profile: Profile) -> "Iterator[Finding]":
     if settings.mode == "paper":
         yield from _on_paper(profile)
         return
+    yield machine.check_cores(settings)
     try:
         keys = read_keys(settings, os.environ, DOTENV)
     except ConfigError as error:

@@ -18,6 +18,7 @@ from typing import Final
 from hfengine import __version__
 from hfengine.clock import mono_ns
 from hfengine.doctor.finding import Finding, fail, ok, warn
+from hfengine.runtime.cores import AS_THE_SYSTEM, waiting
 from hfengine.settings import Settings
 from hfengine.state.lock import Instance
 
@@ -93,6 +94,22 @@ def check_disk(name: str, directory: Path) -> Finding:
     if sync_ms > SYNC_SLOW_MS:
         return warn(name, found, "a slow disk: a crash may cost the last second of the journal")
     return ok(name, found)
+
+
+def check_cores(settings: Settings) -> Finding:
+    """Ask for what the profile says of idle cores, as a run does, and take it back at once."""
+    runtime = settings.runtime
+    held = waiting(spins=runtime.loop == "spin", latency_max_us=runtime.wake_latency_us)
+    with held as found:
+        pass
+    if runtime.loop == "sleep" and AS_THE_SYSTEM in found and runtime.wake_latency_us >= 0:
+        return warn(
+            "cores",
+            found,
+            "a frame then waits some 20 us longer for a core to wake up: let this user write it"
+            " (a udev rule), or set runtime.wake_latency_us to -1",
+        )
+    return ok("cores", found)
 
 
 def _syncs_ms(place: Path) -> list[float]:

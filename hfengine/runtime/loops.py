@@ -6,29 +6,75 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 import uvloop
 
+from hfengine.kernels.readers import Spinner, late_reader
 from hfengine.runtime.hosts import ActorHost, serve_other_threads
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 LOOP_THREAD = "hfengine-actor-loop"
 
+SPIN_NS: Final = 20_000
+"""How long a spinning loop looks at its sockets alone: timers and other work come this late."""
+
+Given = TypeVarTuple("Given")
+
 
 def new_live_loop(*, spin: bool = False) -> asyncio.AbstractEventLoop:
-    """Return a new uvloop: real time, real sockets.
+    """Return a new loop in real time, with real sockets.
 
     A spinning loop polls its sockets without ever sleeping, which saves the wake-up (some 30 us
     on a virtual machine) and costs a whole core: with another runnable thread on that core it
     waits for whole time slices.
     """
-    loop = uvloop.new_event_loop()
-    if spin:
+    return SpinningLoop() if spin else LiveLoop()
 
-        def again() -> None:
-            loop.call_soon(again)
 
-        again()
-    return loop
+class LiveLoop(uvloop.Loop):
+    """A uvloop whose connections are acknowledged after what came over them was acted upon.
+
+    That holds for what reads through `add_reader`, as the transports of our websockets do.
+    """
+
+    def add_reader(
+        self, fd: "FileDescriptorLike", callback: Callable[[*Given], Any], *args: *Given
+    ) -> None:
+        """Call `callback` when the descriptor can be read, in the place of an earlier one."""
+        read = partial(callback, *args) if args else callback
+        super().add_reader(fd, late_reader(number_of(fd), read))
+
+
+class SpinningLoop(LiveLoop):
+    """A loop that never sleeps: it polls its readers, and does all else every `SPIN_NS`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spinner = Spinner(self.call_soon, copy_context(), SPIN_NS)
+        self._spinner()
+
+    def add_reader(
+        self, fd: "FileDescriptorLike", callback: Callable[[*Given], Any], *args: *Given
+    ) -> None:
+        """Call `callback` when the descriptor can be read, in the place of an earlier one."""
+        super().add_reader(fd, callback, *args)
+        read = partial(callback, *args) if args else callback
+        self._spinner.add(number_of(fd), late_reader(number_of(fd), read))
+
+    def remove_reader(self, fd: "FileDescriptorLike") -> Any:
+        """Forget a descriptor's reader; tell whether it had one."""
+        self._spinner.remove(number_of(fd))
+        return super().remove_reader(fd)
+
+
+def number_of(fd: "FileDescriptorLike") -> int:
+    """Return a file descriptor's number, given it or what has one."""
+    return fd if isinstance(fd, int) else fd.fileno()
 
 
 def bind_to_core(cpu: int) -> None:

@@ -9,6 +9,7 @@ from hfengine.kernels.histogram import now_ns
 from hfengine.requests import OrderRequest
 from hfengine.venues.bybit_order_entry import BybitOrderEntry
 from hfengine.venues.local_account import LocalAccount
+from hfengine.venues.loopback import Loopback
 from hfengine.venues.order_entry import Credentials, OrderEntry, OrderEntrySettings
 from hfengine.venues.port import Answer
 
@@ -17,11 +18,15 @@ Acknowledge = Callable[[int], bytes]
 
 
 class Sink:
-    """Takes order frames where a socket would, and notes when."""
+    """Takes order frames where a socket would, and notes when.
 
-    __slots__ = ("frames", "last_frame", "sent_ns")
+    With a loopback they go through the system's network code as well.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("frames", "last_frame", "loopback", "sent_ns")
+
+    def __init__(self, loopback: Loopback | None = None) -> None:
+        self.loopback = loopback
         self.sent_ns = 0
         self.frames = 0
         self.last_frame = b""
@@ -31,6 +36,13 @@ class Sink:
         self.sent_ns = now_ns()
         self.last_frame = payload
         self.frames += 1
+        if self.loopback is not None:
+            self.loopback.carry(payload)
+
+    def close(self) -> None:
+        """Take no more; the loopback is closed."""
+        if self.loopback is not None:
+            self.loopback.close()
 
 
 def bybit_acknowledgement(request_id: int) -> bytes:
@@ -46,10 +58,15 @@ class RehearsedVenue(LocalAccount):
     """Places orders into a sink; `answer` acknowledges and cancels what was placed since."""
 
     def __init__(
-        self, clock: Clock, orders: OrderEntry, welcome: bytes, acknowledge: Acknowledge
+        self,
+        clock: Clock,
+        orders: OrderEntry,
+        welcome: bytes,
+        acknowledge: Acknowledge,
+        loopback: Loopback | None = None,
     ) -> None:
         super().__init__(clock)
-        self.sink = Sink()
+        self.sink = Sink(loopback)
         self._orders = orders
         self._acknowledge = acknowledge
         self._placed: list[OrderRequest] = []
@@ -59,7 +76,8 @@ class RehearsedVenue(LocalAccount):
         self.sink.frames = 0
 
     def stop(self) -> None:
-        """Do nothing: nothing streams."""
+        """Close what the orders went through."""
+        self.sink.close()
 
     def place(self, request: OrderRequest) -> Answer:
         """Send one order into the sink."""
@@ -76,9 +94,13 @@ class RehearsedVenue(LocalAccount):
 
 
 def rehearsed_bybit(
-    instruments: Mapping[str, Instrument], clock: Clock, loop: asyncio.AbstractEventLoop
+    instruments: Mapping[str, Instrument],
+    clock: Clock,
+    loop: asyncio.AbstractEventLoop,
+    *,
+    loopback: Loopback | None = None,
 ) -> RehearsedVenue:
-    """Return a venue that builds Bybit's order frames and sends them nowhere."""
+    """Return a venue that builds Bybit's order frames and sends them nowhere but to a loopback."""
     orders = BybitOrderEntry(
         instruments,
         Credentials("rehearsal", b"signs nothing that is sent"),
@@ -86,4 +108,11 @@ def rehearsed_bybit(
         loop=loop,
         settings=OrderEntrySettings(),
     )
-    return RehearsedVenue(clock, orders, BYBIT_WELCOME, bybit_acknowledgement)
+    return RehearsedVenue(clock, orders, BYBIT_WELCOME, bybit_acknowledgement, loopback)
+
+
+def rehearsed_over_loopback(
+    instruments: Mapping[str, Instrument], clock: Clock, loop: asyncio.AbstractEventLoop
+) -> RehearsedVenue:
+    """Return the same whose orders go through the system's network code and come back."""
+    return rehearsed_bybit(instruments, clock, loop, loopback=Loopback())

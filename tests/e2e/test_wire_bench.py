@@ -148,7 +148,7 @@ def test_a_client_that_dies_says_why():
 def test_ratios_are_taken_round_by_round():
     p50 = {f"{kind}/{waiting}": [10, 20] for kind, waiting in compare.clients()}
     p50["engine/spin"] = [20, 80]
-    p50["ccxt_ws/sleep"] = [200, 400]
+    p50["ccxt_ws/system"] = [200, 400]
     ratios = compare.ratios_of(p50)
     vs_ws = ratios["wire_to_wire_vs_ccxt_ws"]["spin"]
     assert (vs_ws.min, vs_ws.median, vs_ws.max) == (5.0, 7.5, 10.0)

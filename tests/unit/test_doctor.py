@@ -14,7 +14,8 @@ from hfengine.doctor import figures, machine, permissions
 from hfengine.doctor.figures import check_fees, check_minimum, check_tiers, intended
 from hfengine.doctor.finding import Finding
 from hfengine.instruments import Instrument, load_catalogue
-from hfengine.settings import Fees, Leverage, Protection, Settings, Sizing, State
+from hfengine.runtime import cores
+from hfengine.settings import Fees, Leverage, Protection, Runtime, Settings, Sizing, State
 from hfengine.state.lock import Facts, Instance
 
 BTC: Instrument = load_catalogue("binance").find("BTCUSDT")
@@ -197,6 +198,38 @@ def test_an_old_python_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.check_python().status == "ok"
     monkeypatch.setattr(machine, "PYTHON_MIN", (99, 0))
     assert machine.check_python().status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "status", "found"),
+    [
+        (Runtime(), "ok", "asleep, cores awake within 0 us"),
+        (Runtime(wake_latency_us=5), "ok", "asleep, cores awake within 5 us"),
+        (Runtime(wake_latency_us=-1), "ok", "asleep, cores as the system has them"),
+        (Runtime(loop="spin"), "ok", "spinning"),
+    ],
+)
+def test_what_is_asked_of_the_cores_is_tried(
+    runtime: Runtime, status: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = tmp_path / "control"
+    control.write_bytes(b"")
+    monkeypatch.setattr(cores, "CONTROL", control)
+    told = machine.check_cores(Settings(runtime=runtime))
+    assert (told.status, told.found, told.advice) == (status, found, "")
+
+
+def test_cores_that_cannot_be_asked_are_told_with_what_it_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "CONTROL", tmp_path / "none")
+    told = machine.check_cores(Settings())
+    assert told.status == "warn"
+    assert told.found.endswith("none: No such file or directory")
+    assert "runtime.wake_latency_us" in told.advice
+    # a loop that spins, or a profile that asks nothing, misses nothing
+    for runtime in (Runtime(loop="spin"), Runtime(wake_latency_us=-1)):
+        assert machine.check_cores(Settings(runtime=runtime)).status == "ok"
 
 
 def test_a_directory_that_is_not_there_yet_is_measured_above_and_left_as_it_was(

@@ -66,8 +66,8 @@ class Stage:
         self.loop.call_later(seconds, woken.set_result, None)
         await woken
 
-    def rehearse(self, *, spins: bool = False) -> Rehearsal:
-        return Rehearsal(self.wiring, self.host, self.venue, spins=spins)
+    def rehearse(self) -> Rehearsal:
+        return Rehearsal(self.wiring, self.host, self.venue)
 
     def run(self, seconds: float) -> None:
         self.loop.run_until_complete(self.pause(seconds))
@@ -171,18 +171,3 @@ def test_its_profile_keeps_what_the_path_depends_on() -> None:
         recovery=settings.recovery,
     )
     assert same == settings
-
-
-def test_on_a_loop_that_spins_it_looks_at_the_time_itself(stage: Stage) -> None:
-    rehearsal = stage.rehearse(spins=True)
-    stage.run(0.001)
-    rehearsal._due_ns = now_ns()
-    rehearsal._poll()
-    assert rehearsal._due_ns > now_ns() - 1_000_000_000
-    first = rehearsal.stages.decode.count
-    assert first == 1
-    # not due for an hour: looking alone walks nothing
-    rehearsal._due_ns = now_ns() + 3_600_000_000_000
-    rehearsal._poll()
-    assert rehearsal.stages.decode.count == first
-    rehearsal._cancel()

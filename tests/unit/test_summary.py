@@ -49,6 +49,7 @@ RUN = Summary(
     ledger_difference_usdt=Decimal(0),
     actor_deaths=0,
     rehearsals=0,
+    waiting="",
     rehearsal_fault="",
     venues={},
     journal=JournalSummary("journals/abc", "5a4c", 1_000),

@@ -146,6 +146,7 @@ def _sockets(report: PeerReport, effort: Effort) -> None:
     for name, by_loop in wire.ratios.items():
         report.ratios[name] = {str(waiting): spread for waiting, spread in by_loop.items()}
     report.quantiles_ns |= {f"wire {name}": took for name, took in wire.took_ns.items()}
+    report.notes.append(f"wire to wire, sleep: {wire.cores}; system: cores as the system has them")
     missed = {name: count for name, count in wire.missed.items() if count}
     if missed:
         report.notes.append(f"triggers that no order answered in time: {missed}")

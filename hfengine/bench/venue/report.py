@@ -12,12 +12,14 @@ from hfengine.bench.rounds import ROUNDS_MIN, Quantiles
 from hfengine.bench.venue.kinds import DIALECTS, Progress
 from hfengine.bench.venue.load import Asked, LoadReport, measure_load
 from hfengine.bench.venue.round_trip import SAMPLES, RoundTrip, measure_round_trip
-from hfengine.bench.wire.kinds import WAITING, Waiting
+from hfengine.bench.wire.kinds import Waiting
 
 ROUNDS: Final = 7
 SECONDS: Final = 10.0
 QUICK: Final = Asked(symbols=3, updates_per_s=20, orders_per_s=20.0, seconds=1.0, settle_s=0.0)
 QUICK_SAMPLES: Final = 20
+LOOPS: Final[tuple[Waiting, ...]] = ("sleep", "spin")
+"""How a client waits for its answers."""
 
 
 class VenueReport(Struct, frozen=True, kw_only=True):
@@ -107,7 +109,7 @@ def measure_venue(
     trips: dict[str, dict[Waiting, RoundTrip]] = {}
     loads: dict[str, LoadReport] = {}
     for dialect in DIALECTS:
-        for waiting in WAITING:
+        for waiting in LOOPS:
             progress(f"measuring {dialect} orders over a websocket, the client's loop: {waiting}")
             trip = measure_round_trip(dialect, waiting, rounds, QUICK_SAMPLES if quick else SAMPLES)
             trips.setdefault(dialect, {})[waiting] = trip

@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 from hfengine.bench.wire.kinds import KINDS, WAITING, Kind, Waiting
+from hfengine.runtime.cores import AWAKE_US, LEFT_TO_SYSTEM
+from hfengine.runtime.cores import waiting as held_by
 from hfengine.runtime.loops import bind_to_core, new_live_loop
 
 
@@ -26,20 +29,30 @@ def run(kind: Kind, waiting: Waiting, port: int, symbol: str, settle: Callable[[
         summary = run_engine(port, symbol, waiting, trades=kind == "engine", settle=settle)
         sys.stdout.write(msgspec.json.encode(summary).decode())
         return
+    spins = waiting == "spin"
+    with held_by(spins=spins, latency_max_us=AWAKE_US if waiting == "sleep" else LEFT_TO_SYSTEM):
+        _run_other(kind, port, symbol, settle, spins=spins)
+
+
+def _run_other(
+    kind: Kind, port: int, symbol: str, settle: Callable[[], None], *, spins: bool
+) -> None:
+    """Run a floor or a bot."""
     if kind == "bare":
         from hfengine.bench.wire.floors import run_bare  # noqa: PLC0415
 
-        run_bare(port, symbol, spin=waiting == "spin", settle=settle)
+        run_bare(port, symbol, spin=spins, settle=settle)
     elif kind == "picows":
         from hfengine.bench.wire.floors import run_picows  # noqa: PLC0415
 
-        run_picows(port, symbol, new_live_loop(spin=waiting == "spin"), settle)
+        run_picows(port, symbol, new_live_loop(spin=spins), settle)
     else:
         from hfengine.bench.wire.bots import run_bot  # noqa: PLC0415
 
         gc.collect()
         gc.freeze()
-        run_bot(port, new_live_loop(spin=waiting == "spin"), kind, settle)
+        # a bot that sleeps has the loop its users have
+        run_bot(port, new_live_loop(spin=True) if spins else uvloop.new_event_loop(), kind, settle)
 
 
 def take_place(*, cpu: int, fifo: bool, timer_slack_ns: int) -> None:

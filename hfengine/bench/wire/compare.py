@@ -16,6 +16,7 @@ from msgspec import Struct
 from hfengine.bench.rounds import ROUNDS_MIN, Quantiles, Spread, spread_of
 from hfengine.bench.wire.kinds import WAITING, Kind, Waiting
 from hfengine.bench.wire.pairs import Pair, PairFailed, quantiles
+from hfengine.runtime.cores import AWAKE_US, woken_within
 
 SAMPLES = 300
 PER_S = 500.0
@@ -27,14 +28,14 @@ PEERS: Final[dict[str, Kind]] = {
     "wire_to_wire_vs_ccxt_ws": "ccxt_ws",
     "wire_to_wire_vs_ccxt_rest": "ccxt_rest",
 }
-"""Bots as their users run them: their loop always sleeps, whatever ours does."""
+"""Bots as their users run them: their loop sleeps and their cores too, whatever ours do."""
 
 
 class WireToWire(Struct, frozen=True):
     """How long from a frame's send to its order's last byte, and how that compares."""
 
     ratios: dict[str, dict[Waiting, Spread]]
-    """Figure -> "spin" and "sleep": peer over engine, engine over floor, by the p50 of a round."""
+    """Figure -> how the engine waits: peer over engine, engine over floor, by a round's p50."""
     took_ns: dict[str, Quantiles]
     """Client and way of waiting -> quantiles over all rounds."""
     missed: dict[str, int]
@@ -43,6 +44,8 @@ class WireToWire(Struct, frozen=True):
     rounds: int
     samples: int
     """Triggers a turn."""
+    cores: str
+    """What came of the request for cores that stay awake, in words."""
 
 
 class Flood(Struct, frozen=True):
@@ -77,12 +80,15 @@ def wire_to_wire(
     took: dict[str, list[int]] = {}
     p50: dict[str, list[int]] = {}
     missed: dict[str, int] = {}
+    with woken_within(AWAKE_US) as cores:
+        pass
     with ExitStack() as open_pairs:
         kept = {
             client: open_pairs.enter_context(Pair(*client, fifo=fifo))
             for client in clients()
-            # an engine rehearses while it sleeps, on the core that others are measured on
-            if client[1] == "sleep" and client[0] != "engine"
+            # an engine rehearses while it sleeps, on the core that others are measured on, and
+            # cores that stay awake do so for everybody
+            if client[1] == "system" and client[0] != "engine"
         }
         for number in range(rounds):
             for client in clients()[:: -1 if number % 2 else 1]:
@@ -99,6 +105,7 @@ def wire_to_wire(
         per_s=per_s,
         rounds=rounds,
         samples=samples,
+        cores=cores,
     )
 
 
@@ -109,7 +116,7 @@ def ratios_of(p50: dict[str, list[int]]) -> dict[str, dict[Waiting, Spread]]:
         return spread_of([a / b for a, b in zip(p50[upper], p50[lower], strict=True)])
 
     ratios = {
-        figure: {waiting: over(f"{peer}/sleep", f"engine/{waiting}") for waiting in WAITING}
+        figure: {waiting: over(f"{peer}/system", f"engine/{waiting}") for waiting in WAITING}
         for figure, peer in PEERS.items()
     }
     for figure, peer in PEERS.items():
@@ -130,7 +137,7 @@ def flood(rounds: int = ROUNDS_MIN, *, frames: int = FLOOD_FRAMES) -> Flood:
     """
     ours: list[float] = []
     theirs: list[float] = []
-    with Pair("engine_watch", "sleep") as engine, Pair("ccxt_watch", "sleep") as ccxt:
+    with Pair("engine_watch", "system") as engine, Pair("ccxt_watch", "system") as ccxt:
         sides = ((engine, ours), (ccxt, theirs))
         for pair, _ in sides:
             pair.flood(max(1, frames // 10), seed=0)
@@ -168,7 +175,8 @@ def lines(wire: WireToWire | None, flooded: Flood | None) -> list[str]:
     out: list[str] = []
     if wire is not None:
         out.append(
-            f"wire to wire, {wire.rounds} rounds of {wire.samples} at {wire.per_s:.0f}/s, us"
+            f"wire to wire, {wire.rounds} rounds of {wire.samples} at {wire.per_s:.0f}/s, us; "
+            f"sleep: {wire.cores}"
         )
         for name, took in wire.took_ns.items():
             out.append(
@@ -178,7 +186,7 @@ def lines(wire: WireToWire | None, flooded: Flood | None) -> list[str]:
             )
         for figure, by_loop in wire.ratios.items():
             out.extend(
-                f"  {figure:36s} {waiting:5s} {_spread(ratio)}"
+                f"  {figure:36s} {waiting:6s} {_spread(ratio)}"
                 for waiting, ratio in by_loop.items()
             )
     if flooded is not None:

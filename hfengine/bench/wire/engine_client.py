@@ -9,11 +9,12 @@ from hfengine.bench.wire.kinds import Waiting
 from hfengine.clock import WallClock
 from hfengine.config import Profile, load
 from hfengine.engine import Engine
+from hfengine.runtime.cores import AWAKE_US, LEFT_TO_SYSTEM, waiting
 from hfengine.runtime.loops import new_live_loop
 from hfengine.runtime.stages import Stages
 from hfengine.summary import Summary
 from hfengine.surroundings import Surroundings, instruments_of
-from hfengine.venues.rehearsed import rehearsed_bybit
+from hfengine.venues.rehearsed import rehearsed_over_loopback
 
 COMMON: Final[Mapping[str, object]] = {
     "venue.catalogue": "bybit",
@@ -41,7 +42,7 @@ def wire_profile(symbol: str, journals: str, *, trades: bool) -> Profile:
 
 
 def run_engine(
-    port: int, symbol: str, waiting: Waiting, *, trades: bool, settle: Callable[[], None]
+    port: int, symbol: str, how: Waiting, *, trades: bool, settle: Callable[[], None]
 ) -> Summary:
     """Run the engine until the venue closes; its journal goes with the temporary folder.
 
@@ -53,15 +54,18 @@ def run_engine(
         clock = WallClock()
         stages = Stages()
         venue = BenchVenue(port, instruments, clock, settle, stages)
-        loop = new_live_loop(spin=waiting == "spin")
+        spins = how == "spin"
+        loop = new_live_loop(spin=spins)
         surroundings = Surroundings(
             loop,
             clock,
             venue,
             instruments,
             dialect="bybit",
-            rehearse=lambda: rehearsed_bybit(instruments, clock, loop),
-            spins=waiting == "spin",
+            rehearse=lambda: rehearsed_over_loopback(instruments, clock, loop),
+            cores=waiting(
+                spins=spins, latency_max_us=LEFT_TO_SYSTEM if how == "system" else AWAKE_US
+            ),
             stages=stages,
         )
         return Engine(profile, surroundings).run()
