@@ -2,8 +2,8 @@
 """How a live loop reads its sockets: acknowledged late, and polled between its turns.
 
 A TCP socket that only receives acknowledges what it was sent within the very call that reads it,
-which takes longer than a frame's way to its order. A loop's turn around every look costs several
-times what the look does. Neither is needed before an order.
+and the way back through the network code is a long one. Nor does every look at the sockets need a
+turn of the loop around it. No order waits for either.
 """
 
 cimport cython

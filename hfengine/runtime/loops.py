@@ -67,7 +67,7 @@ class SpinningLoop(LiveLoop):
         self._spinner.add(number_of(fd), late_reader(number_of(fd), read))
 
     def remove_reader(self, fd: "FileDescriptorLike") -> Any:
-        """Forget a descriptor's reader; tell whether it had one."""
+        """Forget a descriptor's reader, if it had one; return what uvloop does."""
         self._spinner.remove(number_of(fd))
         return super().remove_reader(fd)
 

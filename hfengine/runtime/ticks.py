@@ -35,8 +35,7 @@ class Ticks:
         """Tick from one interval on."""
         loop = self._loop
         if isinstance(loop, SpinningLoop):
-            self._every_ns //= SPIN_SHARE
-            self._due_ns = now_ns() + self._every_ns
+            self._due_ns = now_ns() + self._every_ns // SPIN_SHARE
             self._timer = loop.call_later(self._every_s, self._look)
         elif isinstance(loop, LiveLoop) and (file := _ticker(self._every_ns)) is not None:
             self._file = file
@@ -58,7 +57,7 @@ class Ticks:
         self._timer = self._loop.call_soon(self._look)
         at_ns = now_ns()
         if at_ns >= self._due_ns:
-            self._due_ns = at_ns + self._every_ns
+            self._due_ns = at_ns + self._every_ns // SPIN_SHARE
             self._tick()
 
     def _wake(self) -> None:

@@ -25,7 +25,7 @@ class Loopback:
             self.fault = f"no connection with ourselves: {error.strerror or error}"
 
     def carry(self, payload: bytes) -> None:
-        """Send and take in again."""
+        """Send 1 to READ_MAX bytes and take them in again."""
         if self._ends is None:
             return
         to, end = self._ends
