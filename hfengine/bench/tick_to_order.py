@@ -18,6 +18,7 @@ from hfengine.config import Profile, load
 from hfengine.engine import Engine
 from hfengine.kernels.histogram import Histogram, now_ns
 from hfengine.messages import Frame
+from hfengine.runtime.cores import waiting
 from hfengine.runtime.loops import new_live_loop
 from hfengine.runtime.stages import Stages
 from hfengine.seeds import Seed
@@ -194,6 +195,7 @@ class TickToOrder:
                 instruments,
                 dialect="bybit",
                 rehearse=lambda: rehearsed_bybit(instruments, clock, loop),
+                cores=waiting(spins=spin, latency_max_us=profile.settings.runtime.wake_latency_us),
                 stages=stages,
             )
             summary = Engine(profile, surroundings).run()
