@@ -13,6 +13,7 @@ from hfengine.clock import Clock, mono_ns
 from hfengine.closing import Ended, flatten_alone, opening_balance, settle, summary_of
 from hfengine.config import Profile
 from hfengine.errors import VenueUnavailable, VenueUnknown
+from hfengine.halts import ended_by
 from hfengine.kernels.door import Door
 from hfengine.limits import START_PAUSE_S, START_TRIES_MAX
 from hfengine.messages import (
@@ -48,7 +49,6 @@ from hfengine.venues.port import Venue
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTING = ("gtc", "post_only")
 OPERATOR = "operator"
-EVERY = "all"
 """A Resume of this source clears every halt."""
 COLLECT_ALL_S = 60
 
@@ -383,9 +383,8 @@ class Engine:
             case Halt():
                 self._halts[message.source] = message.reason
             case Resume(source=source):
-                if source == EVERY:
-                    self._halts.clear()
-                self._halts.pop(source, None)
+                for halt in ended_by(source, self._halts):
+                    del self._halts[halt]
             case FlattenDone():
                 self._flattened(message)
 

@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "instruments",
         "drift_model",
         "clock",
+        "halts",
         "seeds",
         "limits",
         "errors",

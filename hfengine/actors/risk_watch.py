@@ -23,6 +23,7 @@ from hfengine.actors.risk_score import Strains, scored, share_of
 from hfengine.actors.risk_states import Standing, judged
 from hfengine.actors.wiring import Wiring
 from hfengine.clock import Clock
+from hfengine.halts import ALL, ended_by
 from hfengine.limits import FILL_IDS_KEPT
 from hfengine.messages import (
     BalanceChanged,
@@ -38,7 +39,6 @@ from hfengine.messages import (
 from hfengine.oversight import BreakerChanged, Keep, MarketQuality, RiskState, VenueHealth
 from hfengine.symbols import venue_of
 
-ALL: Final = "all"
 FLATTEN: Final = "flatten"
 KEEP_EVERY_NS: Final = 1_000_000_000
 SCORE_STEP: Final = 1.0
@@ -236,11 +236,12 @@ class RiskWatch:
     def resume(self, resume: Resume) -> None:
         """Clear one source, or every halt and every breaker that waits to be resumed.
 
-        What an operator's flatten left goes with `operator`, never while the engine closes down.
+        What an operator's flatten left goes with `operator`, never while the engine closes down;
+        what `halts.py` calls lasting stays.
         """
         at_ns, source = self._clock.now_ns(), resume.source
         self._moved = True
-        cleared = set(self.halts) if source == ALL else {source}
+        cleared = ended_by(source, self.halts)
         if source == OPERATOR:
             cleared.add(FLATTEN)
         if self.draining:

@@ -4,6 +4,7 @@ from collections import deque
 from typing import Any
 
 from hfengine.actors.wiring import WiredActor, Wiring
+from hfengine.halts import ended_by
 from hfengine.limits import DECISIONS_KEPT, FAULTS_SHOWN_A_KIND
 from hfengine.messages import (
     ActorDied,
@@ -201,9 +202,8 @@ class Telemetry(WiredActor):
     @handles(Resume)
     def on_resume(self, resume: Resume) -> None:
         """Forget a halt, or all of them."""
-        if resume.source == "all":
-            self._halts.clear()
-        self._halts.pop(resume.source, None)
+        for halt in ended_by(resume.source, self._halts):
+            del self._halts[halt]
 
     @handles(ActorDied)
     def on_death(self, death: ActorDied) -> None:

@@ -17,13 +17,13 @@ from hfengine.control.report import (
     status_of,
 )
 from hfengine.errors import ExitCode, VenueRejected, VenueUnavailable, VenueUnknown
+from hfengine.halts import ALL
 from hfengine.messages import FlattenDone, Halt, Message, Resume
 from hfengine.oversight import Command
 from hfengine.runtime.waiting import wait_s
 from hfengine.venues.port import Venue
 
 OPERATOR: Final = "operator"
-EVERY: Final = "all"
 NO_REASON: Final = "no reason given"
 VENUE_ERRORS: Final = (VenueRejected, VenueUnavailable, VenueUnknown)
 
@@ -122,10 +122,10 @@ class Commands:
 
     async def _resume(self, source: str, by: str) -> dict[str, Any]:
         """Clear one source or all; an unknown source is refused before anything is published."""
-        engine, wanted = self._engine, source or EVERY
+        engine, wanted = self._engine, source or ALL
         before = await engine.view()
         halts = halts_of(before)
-        if wanted not in (EVERY, *halts, *_breaker_names(before)):
+        if wanted not in (ALL, *halts, *_breaker_names(before)):
             standing = ", ".join((*halts, *_breaker_names(before))) or "nothing"
             raise CommandRefused(f"nothing is halted by {wanted!r}: in force is {standing}")
         self._note("resume", source, by)

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from hfengine import messages as m
 from hfengine import oversight as o
 from hfengine.errors import ExitCode, HfengineError
+from hfengine.halts import ended_by
 from hfengine.heard import Session
 from hfengine.journal.reader import Scan
 from hfengine.replay.phrases import PHRASES, SIDES, measured
@@ -24,7 +25,6 @@ from hfengine.replay.records import decoder
 TICKS: Final = (b"BookTick", b"TradeTick", b"MarkTick")
 TYPE_BYTES: Final = 32
 """A record's class stands within its first bytes."""
-EVERY: Final = "all"
 NS_PER_S: Final = 1_000_000_000
 
 
@@ -154,9 +154,8 @@ class Teller:
             case m.Halt():
                 now.halts.setdefault(message.source, (message.at_ns, message.reason))
             case m.Resume(source=source):
-                if source == EVERY:
-                    now.halts.clear()
-                now.halts.pop(source, None)
+                for halt in ended_by(source, now.halts):
+                    del now.halts[halt]
             case o.BreakerChanged():
                 key = f"{message.breaker} {message.symbol}".rstrip()
                 if message.state == "cleared":

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from hfengine.halts import ended_by
 from hfengine.messages import (
     ActorDied,
     BookSync,
@@ -272,9 +273,8 @@ class Checker:
         self.halts.setdefault("flatten", self._world.now_ns)
 
     def _on_resume(self, resume: Resume) -> None:
-        if resume.source == "all":
-            self.halts.clear()
-        self.halts.pop(resume.source, None)
+        for halt in ended_by(resume.source, self.halts):
+            del self.halts[halt]
 
     def _on_ended(self, ended: OrderEnded) -> None:
         self._ended[ended.client_id] = ended

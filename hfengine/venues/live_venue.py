@@ -15,6 +15,7 @@ from hfengine import settings
 from hfengine.clock import Clock
 from hfengine.errors import VenueRejected, VenueUnavailable
 from hfengine.exchange import rejects
+from hfengine.halts import ALL
 from hfengine.instruments import ASSUMED, Instrument
 from hfengine.kernels.histogram import now_ns
 from hfengine.messages import (
@@ -58,9 +59,6 @@ sweeps, by at least SWEPT_MIN and at most SWEPT_MAX each time."""
 
 RELOAD_PAUSE_S: Final = 10.0
 """Instruments are read anew at most this often, however many orders were refused by their rules."""
-
-EVERY: Final = "all"
-"""A Resume of this source clears every halt."""
 
 NS_A_MS: Final = 1_000_000
 
@@ -220,7 +218,7 @@ class LiveVenue:
         """
         desk = self._desk
         for held, reason in desk.halts.items():
-            is_meant = source in (EVERY, held, f"{self.name} {held}")
+            is_meant = source in (ALL, held, f"{self.name} {held}")
             if is_meant and HALTING.get(held) != 0.0:
                 desk.tell(Halt(self._clock.now_ns(), held, reason))
 

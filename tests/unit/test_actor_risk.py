@@ -145,6 +145,20 @@ def test_resume_clears_only_its_own_halt(rig: Rig) -> None:
     assert refusal_of(rig, ref, entry()).detail == "b: y"
 
 
+@pytest.mark.parametrize("lasting", ["journal", "lock"])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_what_lasts_as_long_as_the_process_is_not_resumed(
+    rig: Rig, lasting: str, by_name: bool
+) -> None:
+    ref = ready(rig)
+    resume = Resume(T0_NS, lasting if by_name else "all")
+    rig.tell(ref, Halt(T0_NS, lasting, "for good"), Halt(T0_NS, "a", "x"), resume)
+    if by_name:
+        rig.tell(ref, Resume(T0_NS, "a"))
+    refused = refusal_of(rig, ref, entry())
+    assert (refused.gate, refused.detail) == ("halted", f"{lasting}: for good")
+
+
 def test_the_strict_gate_refuses_what_does_not_pay_its_fees(rig: Rig) -> None:
     ref = ready(rig)
     refused = refusal_of(rig, ref, entry(drift=0.0009))

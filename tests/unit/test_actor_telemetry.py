@@ -197,10 +197,13 @@ def test_only_what_the_rebalancer_did_is_noted_but_every_look_counted(rig: Rig, 
 
 
 def test_halts_stand_until_their_own_source_resumes(rig: Rig, ref: Any) -> None:
-    rig.tell(ref, Halt(T0_NS, "journal", "disk full"), Halt(T0_NS, "supervisor", "died"))
-    rig.tell(ref, Resume(T0_NS, "journal"), Resume(T0_NS, "nobody"))
+    rig.tell(ref, Halt(T0_NS, "drawdown", "10 %"), Halt(T0_NS, "supervisor", "died"))
+    rig.tell(ref, Resume(T0_NS, "drawdown"), Resume(T0_NS, "nobody"))
     assert rig.report(ref)["halts"] == {"supervisor": "died"}
-    assert notes(rig, ref)[0] == "HALT by journal: disk full"
+    assert notes(rig, ref)[0] == "HALT by drawdown: 10 %"
+    # a journal with a hole stays one
+    rig.tell(ref, Halt(T0_NS, "journal", "disk full"), Resume(T0_NS, "all"))
+    assert rig.report(ref)["halts"] == {"journal": "disk full"}
 
 
 def test_deaths_unknown_orders_and_gaps_are_counted(rig: Rig, ref: Any) -> None:

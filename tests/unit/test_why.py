@@ -141,10 +141,11 @@ def test_a_time_in_the_middle_is_told_as_it_was_then(tmp_path: Path) -> None:
     assert after.counts.refused == 2
 
 
-def test_a_resume_of_all_clears_every_halt(tmp_path: Path) -> None:
-    halts = [Halt(at(n), source, "x") for n, source in enumerate(("operator", "total_loss"))]
+def test_a_resume_of_all_clears_every_halt_that_can_be_cleared(tmp_path: Path) -> None:
+    sources = ("operator", "total_loss", "lock")
+    halts = [Halt(at(n), source, "x") for n, source in enumerate(sources)]
     story = told(tmp_path, *halts, refusal(1, 3, "halted", 1.0, 0.0), Resume(at(4), "all"))
-    assert story.now.halts == {}
+    assert story.now.halts == {"lock": (at(2), "x")}
 
 
 def test_refusals_of_one_gate_in_a_row_are_one_line(tmp_path: Path) -> None:
