@@ -63,7 +63,8 @@ class Risk(WiredActor):
         self._account_gates: dict[str, tuple[str, float, float, str]] = {}
         self._venues = {symbol: venue_of(symbol) for symbol in self.settings.symbols}
         self._cleared: dict[str, Account] = {}
-        """Symbols whose standing gates all hold, judged when what they look at changed."""
+        """Symbols whose standing gates all hold, judged anew when what they look at has changed: at
+        once or with the symbol's next mark."""
         self._open_usdt: dict[str, float] = {}
         self._marks: dict[str, MarkTick] = {}
         self._entering: dict[str, OpenBracket] = {}
@@ -211,6 +212,7 @@ class Risk(WiredActor):
         if isfinite(mark.mark) and isfinite(mark.funding_rate):
             self._marks[mark.symbol] = mark
             self._watch.mark(mark)
+            self._judge(mark.symbol)
 
     @handles(MarketQuality)
     def on_quality(self, quality: MarketQuality) -> None:
@@ -360,6 +362,12 @@ class Risk(WiredActor):
     def _changed(self, symbol: str) -> None:
         """Forget every clearance, for positions and orders count over all symbols; judge one."""
         self._cleared.clear()
+        self._judge(symbol)
+
+    def _judge(self, symbol: str) -> None:
+        """Clear a symbol that is not, if its standing gates hold, so that no entry waits for it."""
+        if symbol in self._cleared or symbol in self._open_usdt or symbol in self._entering:
+            return
         with suppress(Refused):
             self._cleared[symbol] = self._standing(symbol)
 

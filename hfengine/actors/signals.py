@@ -58,18 +58,20 @@ class Signals(WiredActor):
 
     def _tell(self, tick: BookTick, due: int) -> None:
         seat = self._seats[tick.symbol]
-        if due & FORECAST_DUE:
-            at_ns = tick.at_ns
-            seat.forecast_ns = at_ns + self._forecast_ns
-            self._tell_forecast(tick, seat.layers)
-            if at_ns >= seat.quality_ns:
-                seat.quality_ns = at_ns + QUALITY_NS
-                self._tell_quality(tick, seat.layers)
-            self._record(self._turn.started_ns)
+        at_ns = tick.at_ns
+        # risk hears of a bad market before it hears of a wish to enter it
+        if due & FORECAST_DUE and at_ns >= seat.quality_ns:
+            seat.quality_ns = at_ns + QUALITY_NS
+            self._tell_quality(tick, seat.layers)
         if due & ENTERED:
             self._turn.enter(tick)
         elif due & REFUSED:
             self._refuse(tick, seat)
+        # no order waits for it
+        if due & FORECAST_DUE:
+            seat.forecast_ns = at_ns + self._forecast_ns
+            self._tell_forecast(tick, seat.layers)
+            self._record(self._turn.started_ns)
 
     def _tell_forecast(self, tick: BookTick, layers: Layers) -> None:
         self.publish(

@@ -87,6 +87,13 @@ def test_forecasts_keep_their_pace_and_their_symbol() -> None:
     rig.close()
 
 
+def test_a_market_is_judged_before_it_is_entered_and_nothing_else_is_told_first() -> None:
+    rig = listen(profile(), *climb(3))
+    order = [type(message) for message in rig.heard]
+    assert order[-3:] == [MarketQuality, Entry, Forecast]
+    rig.close()
+
+
 def test_a_signal_carries_what_it_saw() -> None:
     rig = listen(profile(), *climb(3))
     entry, forecast = rig.one(Entry), rig.one(Forecast)

@@ -15,6 +15,7 @@ from hfengine.messages import (
     Halt,
     LeverageChanged,
     LeverageProof,
+    MarkTick,
     Message,
     OpenBracket,
     OrderUnknown,
@@ -27,6 +28,11 @@ BTC = Entry(7, "BTCUSDT", T0_NS, T0_NS, 1, 60000.0, 60000.1, 60120.0, 0.002, 0.9
 ETH = replace(BTC, symbol="ETHUSDT", bid=3000.0, ask=3000.1, forecast=3006.0)
 PROOFS = tuple(
     LeverageProof(symbol, T0_NS, 50, 50, "isolated", "read") for symbol in ("BTCUSDT", "ETHUSDT")
+)
+
+MARKS = (
+    MarkTick("BTCUSDT", T0_NS, 60000.0, 60000.0, 0.0, 0),
+    MarkTick("ETHUSDT", T0_NS, 3000.0, 3000.0, 0.0, 0),
 )
 
 
@@ -54,7 +60,9 @@ def cleared(rig: Rig) -> Any:
         ([BTC], "order_in_flight"),
     ],
 )
-@pytest.mark.parametrize("then", [(), PROOFS[1:]], ids=["at once", "after other news"])
+@pytest.mark.parametrize(
+    "then", [(), PROOFS[1:], MARKS], ids=["at once", "after other news", "after a mark"]
+)
 def test_a_clearance_ends_with_what_it_rested_on(
     rig: Rig, told: list[Message], gate: str, then: tuple[Message, ...]
 ) -> None:
@@ -78,3 +86,23 @@ def test_a_resumed_engine_enters_again(rig: Rig) -> None:
     ref = cleared(rig)
     rig.tell(ref, Halt(T0_NS, "user", "wait"), Resume(T0_NS, "user"), BTC)
     assert rig.one(OpenBracket).symbol == "BTCUSDT"
+
+
+def test_a_mark_clears_a_symbol_again_whose_gates_hold(rig: Rig) -> None:
+    ref = cleared(rig)
+    risk: Any = rig.host.actors[ref.actor_urn]
+    assert set(risk._cleared) == {"BTCUSDT"}
+    rig.tell(ref, MARKS[1])
+    assert set(risk._cleared) == {"BTCUSDT", "ETHUSDT"}
+    rig.tell(ref, balance("9000"))
+    assert not risk._cleared
+    rig.tell(ref, *MARKS)
+    assert {symbol: account.equity_usdt for symbol, account in risk._cleared.items()} == {
+        "BTCUSDT": 9000.0,
+        "ETHUSDT": 9000.0,
+    }
+    # nothing is cleared that has an order or a position, nor while anything is halted
+    rig.tell(ref, BTC, *MARKS)
+    assert set(risk._cleared) == {"ETHUSDT"}
+    rig.tell(ref, Halt(T0_NS, "user", "wait"), *MARKS)
+    assert not risk._cleared
