@@ -139,6 +139,8 @@ def test_the_whole_chain():
             (position,) = await client.fetch_positions([SYMBOL])
             assert position["contracts"] == 0.012
 
+            # the venue writes milliseconds, and ccxt sorts by them
+            await asyncio.sleep(0.005)
             world.move("BTCUSDT", to_price=Decimal("62100"))
             fired = await orders.until(has(id=target["id"], status="closed"))
             spawned = await orders.until(has(id=fired["info"]["ai"], status="closed"))

@@ -128,8 +128,10 @@ def see_protection(story: Story) -> bool:
 
 def see_reduce(story: Story) -> bool:
     for venue in story.venues.values():
+        # positions are read last: what is held then was not closed by any fill read before
+        fills = venue.fills()
         held = {(one["changed"]["symbol"], one["slot"]): one for one in venue.held()}
-        for fill in venue.fills():
+        for fill in fills:
             left = held.get((fill["fill"]["symbol"], fill["slot"]))
             is_of_it = left is not None and fill["fill"]["at_ns"] > left["opened_ns"]
             if is_of_it and Decimal(fill["closed"]):
