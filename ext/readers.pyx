@@ -141,7 +141,7 @@ cdef class Spinner:
                     return ready > 0
 
     cdef int read(self) except -1:
-        """Call the readers of what can be read; what is left after the first goes to the loop."""
+        """Call the reader of the first socket that can be read; the loop finds the others."""
         cdef int at
         for at in range(self.count):
             if self.polled[at].revents & POLLNVAL:

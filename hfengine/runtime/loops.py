@@ -47,7 +47,10 @@ class LiveLoop(uvloop.Loop):
     ) -> None:
         """Call `callback` when the descriptor can be read, in the place of an earlier one."""
         read = partial(callback, *args) if args else callback
-        super().add_reader(fd, late_reader(number_of(fd), read))
+        self._read_by(fd, late_reader(number_of(fd), read))
+
+    def _read_by(self, fd: "FileDescriptorLike", read: Callable[[], object]) -> None:
+        super().add_reader(fd, read)
 
 
 class SpinningLoop(LiveLoop):
@@ -58,13 +61,9 @@ class SpinningLoop(LiveLoop):
         self._spinner = Spinner(self.call_soon, copy_context(), SPIN_NS)
         self._spinner()
 
-    def add_reader(
-        self, fd: "FileDescriptorLike", callback: Callable[[*Given], Any], *args: *Given
-    ) -> None:
-        """Call `callback` when the descriptor can be read, in the place of an earlier one."""
-        super().add_reader(fd, callback, *args)
-        read = partial(callback, *args) if args else callback
-        self._spinner.add(number_of(fd), late_reader(number_of(fd), read))
+    def _read_by(self, fd: "FileDescriptorLike", read: Callable[[], object]) -> None:
+        super()._read_by(fd, read)
+        self._spinner.add(number_of(fd), read)
 
     def remove_reader(self, fd: "FileDescriptorLike") -> Any:
         """Forget a descriptor's reader, if it had one; return what uvloop does."""
